@@ -1,0 +1,33 @@
+"""What the commands have in common: quiet third parties, and errors as one sentence with an exit status."""
+
+import sys
+import warnings
+from collections.abc import Callable
+
+from onehead_avl.errors import OneHeadError
+
+
+def run_command(command: Callable[[], None]) -> int:
+    """Run a command and turn what a user can mend into one sentence on standard error.
+
+    Returns:
+        The exit status: 0, 1 for a failure, 2 for a wrong command line, 130 after Ctrl-C.
+    """
+    try:
+        command()
+    except OneHeadError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_status
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename else ""
+        print(f"error: {what}{error.strerror or error}; check the path, its permissions and the disk", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped: what was written so far is kept", file=sys.stderr)
+        return 130
+    return 0
+
+
+def quiet_third_parties() -> None:
+    """Keep warnings that a user can do nothing about away; call it before Avalanche is imported."""
+    warnings.filterwarnings("ignore", message="no QP solver found")

@@ -1,0 +1,28 @@
+"""The errors a user can cause. Commands print them as one sentence, without a traceback."""
+
+
+class OneHeadError(Exception):
+    """Something a user can mend; the message says what was expected, what was found and what to do.
+
+    ``exit_status`` is what a command returns to the shell: 1, a failure.
+    """
+
+    exit_status = 1
+
+
+class UsageError(OneHeadError):
+    """The command line itself is wrong: an unknown name, an impossible value, a folder that is not there."""
+
+    exit_status = 2
+
+
+class DataError(OneHeadError):
+    """A data set, or a file of it, cannot be used."""
+
+
+class WeightsError(OneHeadError):
+    """Weights cannot be fetched, read, or fitted to the model."""
+
+
+class OutputError(OneHeadError):
+    """A run's folder cannot be written."""

@@ -1,0 +1,1 @@
+"""Avalanche loggers that carry the metrics of all three tasks."""

@@ -1,0 +1,69 @@
+"""A quiet progress bar for training and evaluation, on standard error."""
+
+import sys
+from collections.abc import Sequence
+
+from avalanche.core import SupervisedPlugin
+from avalanche.evaluation.metric_results import MetricValue
+from avalanche.logging import BaseLogger
+from avalanche.training.templates import SupervisedTemplate
+from tqdm import tqdm
+
+from onehead_avl.tasks import Task
+
+_PLAIN_INTERVAL = 15.0
+"""Seconds between lines where standard error is a file."""
+
+
+class Progress(BaseLogger, SupervisedPlugin):
+    """Shows stage, epoch, loss and the time left.
+
+    Args:
+        stages: How many experiences the stream has.
+    """
+
+    def __init__(self, stages: int) -> None:
+        super().__init__()
+        self._stages = stages
+
+    def log_single_metric(self, name: str, value: object, x_plot: int) -> None:
+        """Nothing: the text log holds the values."""
+
+    def before_training_exp(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):
+        """Begin the bar of a stage."""
+        names = " + ".join(Task(label).title for label in strategy.experience.task_labels)
+        self._training = _bar(
+            f"stage {strategy.experience.current_experience + 1}/{self._stages} {names}",
+            strategy.train_epochs * len(strategy.dataloader),
+        )
+
+    def after_training_iteration(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):
+        """Advance the bar."""
+        self._training.set_postfix(
+            epoch=f"{strategy.clock.train_exp_epochs + 1}/{strategy.train_epochs}",
+            loss=f"{strategy.loss.item():.3f}",
+            refresh=False,
+        )
+        self._training.update()
+
+    def after_training_exp(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):
+        """End the bar."""
+        self._training.close()
+
+    def before_eval_exp(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):
+        """Begin the bar of an evaluation, which vanishes when it is over."""
+        names = " + ".join(Task(label).title for label in strategy.experience.task_labels)
+        self._evaluation = _bar(f"evaluating {names}", len(strategy.dataloader), leave=False)
+
+    def after_eval_iteration(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):
+        """Advance the bar."""
+        self._evaluation.update()
+
+    def after_eval_exp(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):
+        """End the bar."""
+        self._evaluation.close()
+
+
+def _bar(description: str, total: int, leave: bool = True) -> tqdm:
+    interval = 0.5 if sys.stderr.isatty() else _PLAIN_INTERVAL
+    return tqdm(desc=description, total=total, unit="step", leave=leave, mininterval=interval, maxinterval=4 * interval)

@@ -1,0 +1,1 @@
+"""The network and the meaning of its output: layout, targets, losses, decoding."""

@@ -1,0 +1,100 @@
+"""The network: a backbone, one FPN layer, and one branch that emits all three tasks at once."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from onehead_avl.model.backbones import NORM_GROUPS, Backbone, load_backbone
+from onehead_avl.model.layout import Layout
+
+PRIOR = 0.01
+"""Detection score of every class at the start, which keeps the focal loss stable (Lin et al., ICCV 2017)."""
+
+
+class FPN(nn.Module):
+    """One feature pyramid layer at stride 8: lateral 1x1 convolutions summed from coarse to fine.
+
+    Lin et al., "Feature Pyramid Networks for Object Detection", CVPR 2017, without the outputs at strides 16 and 32
+    and the smoothing convolutions that a single-resolution head has no use for.
+    """
+
+    def __init__(self, in_channels: list[int], channels: int) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList(nn.Conv2d(n, channels, 1) for n in in_channels)
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        """Merge features from fine to coarse into ``(B, channels, H/8, W/8)``."""
+        *finer, merged = (lateral(feature) for lateral, feature in zip(self.lateral, features, strict=True))
+        for feature in reversed(finer):
+            merged = feature + interpolate(merged, size=feature.shape[-2:], mode="nearest")
+        return merged
+
+
+class OneHeadNet(nn.Module):
+    """One small network with one head for segmentation, detection and classification.
+
+    The forward pass returns one tensor, so that any Avalanche strategy can treat the network as it treats a
+    classifier; :class:`~onehead_avl.model.layout.Layout` names the parts.
+
+    Args:
+        layout: Class counts of the three tasks.
+        backbone: A name of :data:`~onehead_avl.model.backbones.TAPS`.
+        weights: ``"imagenet"``, a weights file, or ``None`` for a random start.
+        pretrained: Build the backbone for pretrained weights without loading any, because a whole state dict follows.
+        channels: Width of the neck and of the head.
+
+    Raises:
+        UsageError: Unknown backbone or missing weights file.
+        WeightsError: The weights cannot be fetched, read or fitted.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        backbone: str = "mobilenet_v3_small",
+        weights: str | None = None,
+        *,
+        pretrained: bool | None = None,
+        channels: int = 128,
+    ) -> None:
+        super().__init__()
+        self.layout = layout
+        self.backbone = Backbone(backbone, pretrained=weights is not None if pretrained is None else pretrained)
+        if weights is not None:
+            load_backbone(self.backbone, weights)
+        self.neck = FPN(self.backbone.channels, channels)
+        self.head = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+            nn.GroupNorm(NORM_GROUPS, channels),
+            nn.Hardswish(),
+            nn.Conv2d(channels, layout.channels, 1),
+        )
+        self._start_quietly()
+
+    def _start_quietly(self) -> None:
+        """Small output weights, and a detector that starts by seeing nothing."""
+        last = self.head[-1]
+        nn.init.normal_(last.weight, std=0.01)
+        nn.init.zeros_(last.bias)
+        with torch.no_grad():
+            start = self.layout.n_seg + 5
+            last.bias[start : start + self.layout.n_det] = -math.log((1 - PRIOR) / PRIOR)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map images to the output of all three tasks.
+
+        Args:
+            image: ``(B, 3, H, W)`` float, normalised with ImageNet's mean and standard deviation; H and W are
+                multiples of 32.
+
+        Returns:
+            ``(B, C_seg + 5 + C_det + C_cls, H/8, W/8)``
+
+        Raises:
+            ValueError: The image has another shape.
+        """
+        if image.dim() != 4 or image.shape[1] != 3 or image.shape[2] % 32 or image.shape[3] % 32:
+            raise ValueError(f"expected images (B, 3, H, W) with H and W multiples of 32, got {tuple(image.shape)}")
+        return self.head(self.neck(self.backbone(image)))

@@ -1,0 +1,93 @@
+"""Pictures of a run: the training loss, and how every task's metric moved."""
+
+import csv
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from onehead_avl.files import replacing
+from onehead_avl.report.checklist import MAX_DROP
+from onehead_avl.report.results import Outcome, Stage
+
+_COLOURS = ("#0072b2", "#d55e00", "#009e73")
+"""Of Okabe and Ito's palette, which colour-blind people can tell apart."""
+
+
+def plot_loss(path: Path, metrics_csv: Path, stages: Sequence[Stage]) -> None:
+    """Draw the training loss of all stages against epochs.
+
+    Raises:
+        OutputError: The picture cannot be written.
+    """
+    starts = _starts(stages)
+    curves: dict[int, list[tuple[int, float]]] = defaultdict(list)
+    for row in _rows(metrics_csv):
+        if row["metric"] == "Loss_Epoch":
+            exp = int(row["train_exp"])
+            curves[exp].append((starts[exp] + int(row["epoch"]), float(row["value"])))
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.add_subplot(xlabel="epoch", ylabel="training loss", title="Training loss (replayed samples included)")
+    for exp, points in sorted(curves.items()):
+        axes.plot(*zip(*points, strict=True), color=_COLOURS[stages[exp].task], label=stages[exp].task.title)
+    _mark_stages(axes, stages)
+    axes.set_ylim(bottom=0)
+    axes.legend()
+    _save(figure, path)
+
+
+def plot_metrics(path: Path, metrics_csv: Path, stages: Sequence[Stage], outcomes: Sequence[Outcome]) -> None:
+    """Draw each task's metric across all stages, its just-learned baseline and the line 5 % below.
+
+    Raises:
+        OutputError: The picture cannot be written.
+    """
+    main = [each for each in outcomes if each.metric == each.task.metric]
+    starts = _starts(stages)
+    curves: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    for row in _rows(metrics_csv):
+        name, _, kind = row["metric"].partition("_")
+        if kind == "Exp":
+            done = starts[int(row["train_exp"])] + int(row["epoch"]) if row["train_exp"] else 0
+            curves[name].append((done, float(row["value"])))
+    figure = Figure(figsize=(8, 2.6 * len(main)), layout="constrained")
+    for axes, each in zip(figure.subplots(len(main), sharex=True, squeeze=False).flat, main, strict=True):
+        colour = _COLOURS[each.task]
+        epochs, values = zip(*curves[each.metric], strict=True) if curves[each.metric] else ((), ())
+        axes.plot(epochs, values, "o-", color=colour, markersize=4)
+        if each.just_learned is not None and each.own < len(stages) - 1:
+            span = [starts[each.own + 1], starts[-1]]
+            axes.plot(span, [each.just_learned] * 2, "--", color="0.4", label="just learned")
+            axes.plot(span, [each.just_learned * (1 - MAX_DROP)] * 2, ":", color="0.4", label=f"{MAX_DROP:.0%} below")
+            axes.legend(loc="lower right")
+        axes.set(ylabel=each.metric, title=each.task.title)
+        axes.set_ylim(bottom=0)
+        _mark_stages(axes, stages)
+    axes.set_xlabel("epoch")
+    _save(figure, path)
+
+
+def _rows(metrics_csv: Path) -> list[dict[str, str]]:
+    with metrics_csv.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _starts(stages: Sequence[Stage]) -> list[int]:
+    """Epochs before each stage, and before the end."""
+    starts = [0]
+    for stage in stages:
+        starts.append(starts[-1] + stage.epochs)
+    return starts
+
+
+def _mark_stages(axes, stages: Sequence[Stage]) -> None:
+    for start in _starts(stages)[1:-1]:
+        axes.axvline(start, color="0.8", linewidth=1)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    FigureCanvasAgg(figure)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120, format="png")

@@ -1,0 +1,58 @@
+"""Plain-text tables for the console."""
+
+from collections.abc import Sequence
+
+from onehead_avl.report.checklist import Rule
+from onehead_avl.report.results import Outcome, Stage
+
+NOTHING = "-"
+"""What a cell shows that holds no measured value."""
+
+
+def layout_table(rows: Sequence[Sequence[str]]) -> str:
+    """Align rows of cells, the first row a header; the first column to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+
+
+def results_table(stages: Sequence[Stage], outcomes: Sequence[Outcome]) -> str:
+    """The matrix with forgetting; a value in brackets is the one right after the task's own stage."""
+    header = ["metric", *(f"after {stage.task.key}" for stage in stages), "forgetting", "relative", "single task"]
+    rows = [header]
+    for each in outcomes:
+        rows.append(
+            [
+                f"{each.task.title} {each.metric}",
+                *(f"[{_number(v)}]" if i == each.own else f"{_number(v)} " for i, v in enumerate(each.after)),
+                _number(each.forgetting, "+.4f"),
+                _number(each.drop_from_just_learned, "+.1%"),
+                _number(each.single_task),
+            ]
+        )
+    return (
+        layout_table(rows)
+        + "\n[x]: right after the task's own stage. Forgetting: just learned minus final, so a gain is negative."
+        + "\n-: not measured, or without meaning for the last task."
+    )
+
+
+def checklist_table(rules: Sequence[Rule]) -> str:
+    """The challenge's checklist."""
+    verdict = {True: "pass", False: "FAIL", None: NOTHING}
+    return layout_table(
+        [
+            ["rule", "measured", "limit", ""],
+            *([rule.name, rule.measured or "not measured", rule.limit, verdict[rule.passed]] for rule in rules),
+        ]
+    )
+
+
+def _number(value: float | None, form: str = ".4f") -> str:
+    return NOTHING if value is None else format(value, form)

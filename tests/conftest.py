@@ -1,0 +1,154 @@
+"""Tiny data sets on disk, for any test that needs a data folder, and a run of the benchmark on them."""
+
+import contextlib
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from onehead_avl.command import run_command
+
+DETECTION_CATEGORIES = {18: "dog", 1: "person", 3: "car"}  # not in the order of their ids, as files may be
+CLASSIFICATION_CLASSES = ("n01440764", "n02102040", "n03028079")
+
+# For each picture of a split: category id, x, y, w, h and iscrowd of its objects.
+DETECTION_OBJECTS = {
+    "train": [
+        [(1, 4, 5, 20, 10, 0), (3, 0.5, 1.25, 8, 8.5, 0)],
+        [(18, 10, 10, 12, 6, 0), (1, 0, 0, 30, 9, 1)],
+        [],
+        [(3, 2, 3, 25, 20, 0)],
+    ],
+    "val": [
+        [(1, 6, 7, 18, 12, 0), (3, 1, 2, 9, 9, 0)],
+        [(18, 5, 5, 22, 14, 0), (3, 20, 2, 10, 8, 1)],
+    ],
+}
+
+
+@pytest.fixture
+def mini_root(tmp_path: Path) -> Path:
+    """A data folder with all three tasks in the challenge's layout, every picture of another size.
+
+    Segmentation: 4 train and 2 val pictures; picture i holds class i + 1 within a rim of void. Detection: 4 and 2
+    pictures, the classes person, car and dog, a crowd in both splits, one train picture without objects.
+    Classification: 4 and 3 pictures (a class cannot be empty) of 3 classes.
+    """
+    return _write_root(tmp_path / "data")
+
+
+@pytest.fixture(scope="session")
+def shared_mini_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of ``mini_root``, written once for tests that only read it."""
+    return _write_root(tmp_path_factory.mktemp("shared") / "data")
+
+
+def _write_root(root: Path) -> Path:
+    for split, pictures in (("train", 4), ("val", 2)):
+        _write_segmentation(root / "mini_voc_seg" / split, pictures)
+        _write_detection(root / "mini_coco_det", split)
+    for split, pictures in (("train", 4), ("val", 3)):
+        _write_classification(root / "imagenette_160" / split, pictures)
+    return root
+
+
+def _picture(position: int) -> Image.Image:
+    """A picture of (40 + 4 * position) x (30 + 2 * position) pixels: a bright rectangle on a slope of grey."""
+    height, width = 30 + 2 * position, 40 + 4 * position
+    pixels = np.linspace(0, 120, height * width * 3).reshape(height, width, 3).astype(np.uint8)
+    pixels[8:20, 10:30, position % 3] = 250
+    return Image.fromarray(pixels)
+
+
+def _write_segmentation(folder: Path, pictures: int) -> None:
+    folder.mkdir(parents=True)
+    for position in range(pictures):
+        picture = _picture(position)
+        indices = np.zeros((picture.height, picture.width), dtype=np.uint8)
+        indices[7:21, 9:31] = 255
+        indices[8:20, 10:30] = position + 1
+        mask = Image.fromarray(indices)
+        mask.putpalette([value * 37 % 256 for value in range(768)])
+        picture.save(folder / f"2007_00000{position}.jpg")
+        mask.save(folder / f"2007_00000{position}.png")
+
+
+def _write_detection(folder: Path, split: str) -> None:
+    (folder / split).mkdir(parents=True)
+    (folder / "annotations").mkdir(exist_ok=True)
+    images, annotations = [], []
+    for position, objects in enumerate(DETECTION_OBJECTS[split]):
+        picture = _picture(position)
+        image = {"id": 100 + position, "file_name": f"{100 + position:012d}.jpg"}
+        images.append({**image, "width": picture.width, "height": picture.height})
+        picture.save(folder / split / image["file_name"])
+        for category, x, y, w, h, crowd in objects:
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image["id"],
+                    "category_id": category,
+                    "bbox": [x, y, w, h],
+                    "area": w * h,
+                    "iscrowd": crowd,
+                }
+            )
+    categories = [{"id": key, "name": name} for key, name in DETECTION_CATEGORIES.items()]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    (folder / "annotations" / f"mini_instances_{split}2017.json").write_text(json.dumps(content))
+
+
+def _write_classification(folder: Path, pictures: int) -> None:
+    for position in range(pictures):
+        name = CLASSIFICATION_CLASSES[position % len(CLASSIFICATION_CLASSES)]
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        _picture(position).save(folder / name / f"{name}_{position}.JPEG")
+
+
+class Answer(NamedTuple):
+    """What a command left: its exit status and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session")
+def invoke() -> Callable[..., Answer]:
+    """Run the ``main`` of a command as ``python -m`` does, but in this process: importing Avalanche takes seconds."""
+
+    def invoke(main: Callable[[], None], *arguments: object) -> Answer:
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            patch.setattr("sys.argv", ["command", *map(str, arguments)])
+            try:
+                status = run_command(main)
+            except SystemExit as left:  # argparse's way
+                status = left.code
+        return Answer(status, out.getvalue(), err.getvalue())
+
+    return invoke
+
+
+@pytest.fixture(scope="session")
+def train(invoke, shared_mini_root) -> Callable[..., Answer]:
+    """Run the benchmark on the mini data, as small as can be where the arguments do not say otherwise."""
+    from onehead_avl.benchmark import main
+
+    tiny = ("--backbone-weights", "none", "--image-size", "64", "--epochs", "1", "--batch-size", "4")
+    tiny += ("--replay-batch", "2", "--replay-size", "4", "--device", "cpu")
+    return lambda output, *arguments: invoke(main, "--data", shared_mini_root, *tiny, "--output", output, *arguments)
+
+
+@pytest.fixture(scope="session")
+def trained(train, tmp_path_factory) -> tuple[Path, Answer]:
+    """A finished run of all three stages with replay and seed 0, and what it printed."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    answer = train(folder)
+    assert answer.status == 0, answer.err
+    return folder, answer

@@ -1,0 +1,270 @@
+import warnings
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+import pytest
+import torch
+from avalanche.logging import BaseLogger
+from avalanche.training.plugins import ReplayPlugin
+from avalanche.training.supervised import Naive
+from torch import nn
+
+from onehead_avl.evaluation.plugins import LossScore, MeanLoss, ReplayedSamples, evaluator, metric_plugins
+from onehead_avl.target import Target
+from onehead_avl.tasks import Task
+from scenarios.sample import Sample, TaskData
+from scenarios.stream import heterogeneous_benchmark
+
+ORDER = (Task.DET, Task.CLS, Task.SEG)  # so that a task's label is not the number of its experience
+SIDE = 32
+
+
+class Recorder(BaseLogger):
+    """Keeps what was emitted since it was last asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.values = {}
+
+    def log_single_metric(self, name, value, x_plot):
+        assert name not in self.values, "emitted twice"
+        self.values[name] = value
+
+    def take(self):
+        taken, self.values = self.values, {}
+        return taken
+
+
+class Scripted(nn.Module):
+    """A network that answers what it was told, whatever it sees."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, images):
+        return self.answer.expand(len(images), -1, -1, -1) + 0 * self.weight
+
+
+class ScriptedLoss:
+    """A criterion that costs ``price`` for each sample of the minibatch: a large minibatch is dear."""
+
+    price = 1.0
+
+    def __call__(self, output, target):
+        return 0 * output.sum() + self.price * len(target)
+
+
+def halves(left, right):
+    mask = torch.full((SIDE, SIDE), left, dtype=torch.uint8)
+    mask[:, SIDE // 2 :] = right
+    return mask
+
+
+@pytest.fixture
+def data() -> Sequence[TaskData]:
+    """Two pictures of each task to learn from; two, two and three to be scored on."""
+    image = torch.zeros(3, SIDE, SIDE, dtype=torch.uint8)
+    box = {"labels": torch.tensor([1]), "crowd": torch.tensor([False])}
+    scenes = [Sample("d", image, boxes=torch.tensor([[8.0, 8.0, 24.0, 24.0]]), **box)] * 2
+    pictures = [Sample("c", image, label=label) for label in (0, 0, 3)]
+    masks = [Sample("s", image, mask=halves(0, 1))] * 2
+    return [
+        TaskData(Task.SEG, tuple("0123"), masks, masks),
+        TaskData(Task.DET, tuple("012"), scenes, scenes),
+        TaskData(Task.CLS, tuple("012345"), pictures[:2], pictures),
+    ]
+
+
+@pytest.fixture
+def answers(layout, blank, place):
+    """What the network answers at four evaluations, before and after each experience.
+
+    The scores of these answers on the test stream (see ``data``) are
+        detection: AP 0, 1, .5, .5 and AP50 0, 1, 1, 1; classification: Top1 0, 0, 2/3, 1/3 and Top5 2/3, 2/3, 1, 1;
+        segmentation: mIoU .25, .25, .25, 1.
+    """
+    outputs = blank(4, SIDE // 8, SIDE // 8)
+    place(outputs[1], (1, 1), (8, 8, 24, 24), 1)
+    for output in outputs[2:]:
+        place(output, (1, 1), (8, 8, 24, 8 + 16 * 0.72), 1)
+    outputs[:3, 0] = 5
+    outputs[3, 0, :, :2] = outputs[3, 1, :, 2:] = 5
+    first_class = layout.of(Task.CLS)[0]
+    for output, ranking in zip(outputs, ([5, 4, 2, 1, 0], [5, 4, 2, 1, 0], [0, 3], [3, 0]), strict=True):
+        for worse, label in enumerate(ranking):
+            output[first_class + label] = 6.0 - worse
+    return outputs
+
+
+@pytest.fixture
+def emitted(data, layout, answers):
+    """What a tiny run emitted: four evaluations and three trainings of two epochs each."""
+    model, loss, recorder = Scripted(answers[0]), ScriptedLoss(), Recorder()
+    benchmark = heterogeneous_benchmark(data, ORDER, SIDE)
+    strategy = Naive(
+        model=model,
+        optimizer=torch.optim.SGD(model.parameters(), lr=0.1),
+        criterion=loss,
+        train_mb_size=2,
+        train_epochs=1,
+        eval_mb_size=2,
+        evaluator=evaluator(layout, [recorder]),
+        plugins=[ReplayPlugin(mem_size=3, batch_size_mem=1)],
+    )
+    strategy.eval(benchmark.test_stream)
+    evaluations, trainings = [recorder.take()], []
+    for experience, answer, price in zip(benchmark.train_stream, answers[1:], (2.0, 5.0, 4.0), strict=True):
+        model.answer, loss.price = answer, price
+        with warnings.catch_warnings(record=True):  # the replay plugin calls a deprecated method of its own memory
+            strategy.train(experience)
+        trainings.append(recorder.take())
+        strategy.eval(benchmark.test_stream)
+        evaluations.append(recorder.take())
+    return SimpleNamespace(evaluations=evaluations, trainings=trainings)
+
+
+def of_exp(name, position):
+    return f"{name}/eval_phase/test_stream/Task{int(ORDER[position]):03}/Exp{position:03}"
+
+
+def of_stream(name):
+    return f"{name}/eval_phase/test_stream"
+
+
+def scores(*, ap, ap50, top1, top5, miou, price):
+    # A price is for each sample of a minibatch of two; the three pictures of classification are a two and a one.
+    return {
+        of_exp("AP_Exp", 0): ap,
+        of_exp("AP50_Exp", 0): ap50,
+        of_exp("Top1_Exp", 1): top1,
+        of_exp("Top5_Exp", 1): top5,
+        of_exp("mIoU_Exp", 2): miou,
+        of_exp("Loss_Exp", 0): 2 * price,
+        of_exp("Loss_Exp", 1): price * (2 * 2 + 1 * 1) / 3,
+        of_exp("Loss_Exp", 2): 2 * price,
+    }
+
+
+def forgotten(position, **values):
+    """Forgetting and backward transfer of an experience."""
+    return {
+        of_exp(f"{name}_{kind}", position): sign * value
+        for name, value in values.items()
+        for kind, sign in (("ExperienceForgetting", 1), ("ExperienceBWT", -1))
+    }
+
+
+def forgotten_on_the_stream(**values):
+    return {
+        of_stream(f"{name}_{kind}"): sign * value
+        for name, value in values.items()
+        for kind, sign in (("StreamForgetting", 1), ("StreamBWT", -1))
+    }
+
+
+def test_before_training_there_are_scores_and_no_forgetting(emitted):
+    expected = scores(ap=0, ap50=0, top1=0, top5=2 / 3, miou=0.25, price=1)
+    assert emitted.evaluations[0] == pytest.approx(expected, abs=1e-6)
+
+
+def test_after_the_first_experience_nothing_was_measured_twice(emitted):
+    expected = scores(ap=1, ap50=1, top1=0, top5=2 / 3, miou=0.25, price=2)
+    assert emitted.evaluations[1] == pytest.approx(expected, abs=1e-6)
+
+
+def test_after_the_second_experience_the_first_may_be_forgotten(emitted):
+    # The loss of the first rose from 2 * 2 to 2 * 5.
+    expected = {
+        **scores(ap=0.5, ap50=1, top1=2 / 3, top5=1, miou=0.25, price=5),
+        **forgotten(0, AP=0.5, AP50=0, Loss=6),
+        **forgotten_on_the_stream(AP=0.5, AP50=0, Loss=6),
+    }
+    assert emitted.evaluations[2] == pytest.approx(expected, abs=1e-6)
+
+
+def test_after_the_third_experience_stream_forgetting_is_the_mean(emitted):
+    # The loss of the first rose from 2 * 2 to 2 * 4, that of the second fell by 5/3.
+    expected = {
+        **scores(ap=0.5, ap50=1, top1=1 / 3, top5=1, miou=1, price=4),
+        **forgotten(0, AP=0.5, AP50=0, Loss=4),
+        **forgotten(1, Top1=1 / 3, Top5=0, Loss=-5 / 3),
+        **forgotten_on_the_stream(AP=0.5, AP50=0, Top1=1 / 3, Top5=0, Loss=(4 - 5 / 3) / 2),
+    }
+    assert emitted.evaluations[3] == pytest.approx(expected, abs=1e-6)
+
+
+def test_training_tells_the_loss_and_the_replayed_samples(emitted):
+    def of_task(name, task):
+        return f"{name}/train_phase/train_stream/Task{int(task):03}"
+
+    # Later minibatches hold one replayed sample beside the two of the experience.
+    for values, task, price, replayed in zip(emitted.trainings, ORDER, (2, 5, 4), (0, 1, 1), strict=True):
+        expected = {
+            of_task("Loss_Epoch", task): price * (2 + replayed),
+            of_task("ReplayedSamples_Epoch", task): replayed,
+        }
+        assert values == pytest.approx(expected)
+
+
+def test_every_metric_has_a_score_before_the_metrics_that_read_it(layout):
+    kinds = ("ExperienceForgetting", "ExperienceBWT", "StreamForgetting", "StreamBWT")
+    expected = ["Loss_Epoch", "ReplayedSamples_Epoch"]
+    for names in (["mIoU"], ["AP", "AP50"], ["Top1", "Top5"], ["Loss"]):
+        expected.append("/".join(f"{name}_Exp" for name in names))
+        expected += [f"{name}_{kind}" for name in names for kind in kinds]
+    assert [str(plugin) for plugin in metric_plugins(layout)] == expected
+
+
+def test_each_evaluator_counts_for_itself(layout):
+    one, other = (
+        [plugin._metric for plugin in metric_plugins(layout) if isinstance(plugin, LossScore)] for _ in range(2)
+    )
+    assert len(one) == len(other) == 1
+    assert one[0] is not other[0]
+
+
+def test_a_score_begins_anew_with_each_experience():
+    score = LossScore(MeanLoss())
+    score.before_eval_exp(None)
+    score.after_eval_iteration(SimpleNamespace(loss=torch.tensor(3.0), mb_y=[0]))
+    assert score.result() == {"Loss": 3}
+    score.before_eval_exp(None)
+    assert score.result() == {"Loss": None}
+
+
+def test_the_mean_loss_weighs_minibatches_by_their_samples():
+    loss = MeanLoss()
+    assert loss.result() == {"Loss": None}
+    loss.update(3.0, samples=2)
+    loss.update(6.0, samples=1)
+    assert loss.result() == {"Loss": pytest.approx(4)}
+    loss.reset()
+    assert loss.result() == {"Loss": None}
+
+
+def training_step(current, *tasks):
+    """A strategy in the middle of a minibatch with samples of these tasks."""
+    return SimpleNamespace(
+        experience=SimpleNamespace(task_labels=[int(task) for task in current]),
+        mb_y=Target.cat([Target.single(task, (8, 8)) for task in tasks]),
+    )
+
+
+def test_replayed_samples_are_the_most_of_any_minibatch():
+    metric, (seg, det, cls) = ReplayedSamples(), Task
+    for tasks in ([cls, seg], [seg, cls, det, seg], [cls, cls]):
+        metric.after_training_iteration(training_step([cls], *tasks))
+    assert metric.result() == 3
+    metric.before_training_epoch(None)
+    metric.after_training_iteration(training_step([cls], cls, cls))
+    assert metric.result() == 0
+
+
+def test_replayed_samples_are_not_told_where_tasks_are_mixed():
+    metric = ReplayedSamples()
+    metric.before_training_epoch(None)
+    strategy = training_step([Task.SEG, Task.DET], Task.SEG, Task.DET)
+    metric.after_training_iteration(strategy)
+    assert metric.after_training_epoch(strategy) is None

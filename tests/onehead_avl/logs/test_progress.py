@@ -1,0 +1,78 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from onehead_avl.logs import progress
+from onehead_avl.logs.progress import Progress
+
+
+class Bar:
+    """Stands in for a bar of tqdm."""
+
+    def __init__(self, desc, total, **options):
+        self.desc, self.total, self.options = desc, total, options
+        self.steps, self.postfix, self.closed = 0, {}, False
+
+    def set_postfix(self, refresh, **values):
+        self.postfix = values
+
+    def update(self):
+        self.steps += 1
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def bars(monkeypatch):
+    made = []
+    monkeypatch.setattr(progress, "tqdm", lambda **options: made.append(Bar(**options)) or made[-1])
+    return made
+
+
+def strategy(exp, labels, batches):
+    return SimpleNamespace(
+        experience=SimpleNamespace(current_experience=exp, task_labels=labels),
+        dataloader=[None] * batches,
+        train_epochs=3,
+        clock=SimpleNamespace(train_exp_epochs=1),
+        loss=torch.tensor(0.125),
+    )
+
+
+def test_the_bar_of_a_stage_counts_all_its_steps(bars):
+    logger, state = Progress(stages=3), strategy(1, [1], 4)
+    logger.before_training_exp(state, [])
+    for _ in range(12):
+        logger.after_training_iteration(state, [])
+    (bar,) = bars
+    assert (bar.desc, bar.total, bar.steps) == ("stage 2/3 detection", 12, 12)
+    assert bar.postfix == {"epoch": "2/3", "loss": "0.125"}
+    assert not bar.closed
+    logger.after_training_exp(state, [])
+    assert bar.closed
+
+
+def test_the_bar_of_an_evaluation_vanishes(bars):
+    logger, state = Progress(stages=3), strategy(0, [0, 2], 2)
+    logger.before_eval_exp(state, [])
+    for _ in range(2):
+        logger.after_eval_iteration(state, [])
+    logger.after_eval_exp(state, [])
+    (bar,) = bars
+    assert (bar.desc, bar.total, bar.steps, bar.closed) == ("evaluating segmentation + classification", 2, 2, True)
+    assert bar.options["leave"] is False
+
+
+def test_values_are_left_to_the_text_log(bars, capsys):
+    Progress(stages=3).log_single_metric("mIoU_Exp", 0.5, 0)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_run_shows_its_stages_on_standard_error(trained):
+    _, answer = trained
+    for stage, task in enumerate(("segmentation", "detection", "classification"), start=1):
+        assert f"stage {stage}/3 {task}: 100%" in answer.err
+        assert f"stage {stage}/3" not in answer.out
+    assert "loss=" in answer.err

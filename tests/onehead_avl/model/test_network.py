@@ -1,0 +1,141 @@
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from onehead_avl.errors import UsageError, WeightsError
+from onehead_avl.model.backbones import TAPS
+from onehead_avl.model.decode import decode_detection
+from onehead_avl.model.layout import Layout
+from onehead_avl.model.network import FPN, OneHeadNet
+
+FULL = Layout(21, 10, 10)
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return OneHeadNet(FULL).eval()
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (64, 96), (160, 32)])
+def test_the_output_is_one_tensor_at_stride_8(network, height, width):
+    with torch.no_grad():
+        output = network(torch.randn(2, 3, height, width))
+    assert output.shape == (2, FULL.channels, height // 8, width // 8)
+    assert output.isfinite().all()
+
+
+@pytest.mark.parametrize("name", TAPS)
+def test_every_backbone_fits(name, layout):
+    with torch.no_grad():
+        assert OneHeadNet(layout, name)(torch.randn(1, 3, 64, 32)).shape == (1, layout.channels, 8, 4)
+
+
+@pytest.mark.parametrize("shape", [(3, 64, 64), (1, 1, 64, 64), (1, 4, 64, 64), (1, 3, 63, 64), (1, 3, 64, 48)])
+def test_images_of_another_shape_are_refused(network, shape):
+    with pytest.raises(ValueError, match="multiples of 32, got") as caught:
+        network(torch.zeros(shape))
+    assert str(shape) in str(caught.value)
+
+
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_it_has_less_than_eight_million_parameters(pretrained):
+    assert sum(p.numel() for p in OneHeadNet(FULL, pretrained=pretrained).parameters()) < 8_000_000
+
+
+def test_the_head_is_one_branch_of_two_convolutions(network):
+    assert [name for name, _ in network.named_children()] == ["backbone", "neck", "head"]
+    assert isinstance(network.head, nn.Sequential)
+    convolutions = [module for module in network.head.modules() if isinstance(module, nn.Conv2d)]
+    assert len(convolutions) == 2
+    assert convolutions[-1] is network.head[-1]
+    assert convolutions[-1].out_channels == FULL.channels
+
+
+def test_the_neck_is_one_layer_of_lateral_convolutions(network):
+    convolutions = [module for module in network.neck.modules() if isinstance(module, nn.Conv2d)]
+    assert len(convolutions) == 3
+    assert {module.kernel_size for module in convolutions} == {(1, 1)}
+
+
+def test_the_neck_sums_all_resolutions_from_coarse_to_fine():
+    neck = FPN([1, 1, 1], 1)
+    for lateral, weight in zip(neck.lateral, (1.0, 10.0, 100.0), strict=True):
+        nn.init.constant_(lateral.weight, weight)
+        nn.init.zeros_(lateral.bias)
+    merged = neck([torch.ones(1, 1, 4, 4), torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]), torch.tensor([[[[5.0]]]])])
+    assert merged[0, 0].tolist() == [[511, 511, 521, 521]] * 2 + [[531, 531, 541, 541]] * 2
+
+
+def test_every_parameter_learns(network):
+    network.zero_grad()
+    network(torch.randn(1, 3, 64, 64)).square().sum().backward()
+    assert [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []
+
+
+def test_pretrained_batchnorm_stays_in_evaluation_while_the_rest_trains():
+    network = OneHeadNet(FULL, pretrained=True).train()
+    batchnorms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert batchnorms
+    assert not any(module.training for module in batchnorms)
+    assert network.training
+    assert network.head.training
+    before = {name: value.clone() for name, value in network.named_buffers()}
+    network(torch.randn(2, 3, 32, 32))
+    assert all(torch.equal(value, before[name]) for name, value in network.named_buffers())
+
+
+def test_there_is_no_batchnorm_outside_of_a_pretrained_backbone():
+    network = OneHeadNet(FULL, pretrained=True)
+    for part in (network.neck, network.head):
+        assert not any(isinstance(module, nn.BatchNorm2d) for module in part.modules())
+
+
+def test_a_random_start_has_groupnorm_only(network):
+    assert not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules())
+    assert any(isinstance(module, nn.GroupNorm) for module in network.backbone.modules())
+
+
+def test_a_random_start_needs_no_download(monkeypatch):
+    def get_state_dict(self, *args, **kwargs):
+        raise AssertionError("nothing must be downloaded")
+
+    monkeypatch.setattr(torchvision.models.WeightsEnum, "get_state_dict", get_state_dict)
+    OneHeadNet(FULL)
+
+
+def test_the_detector_starts_by_seeing_almost_nothing(network):
+    with torch.no_grad():
+        output = network(torch.randn(2, 3, 64, 64))
+        _, _, classes = FULL.detection(output)
+        found = decode_detection(output, torch.tensor([[64, 64]] * 2), FULL)
+    assert classes.sigmoid().mean().item() == pytest.approx(0.01, rel=0.2)
+    assert max(each.scores.max().item() for each in found) < 0.15
+
+
+def test_the_same_seed_gives_the_same_network(network):
+    torch.manual_seed(0)
+    again = OneHeadNet(FULL).state_dict()
+    assert all(torch.equal(value, again[name]) for name, value in network.state_dict().items())
+
+
+def test_weights_are_loaded_from_a_file(tmp_path):
+    path = tmp_path / "classifier.pth"
+    classifier = torchvision.models.mobilenet_v3_small()
+    torch.save(classifier.state_dict(), path)
+    backbone = OneHeadNet(FULL, weights=str(path)).backbone
+    assert backbone.pretrained
+    for name, value in backbone.features.state_dict().items():
+        assert torch.equal(value, classifier.features.state_dict()[name]), name
+
+
+def test_wrong_weights_and_names_are_refused(tmp_path):
+    path = tmp_path / "classifier.pth"
+    torch.save(torchvision.models.mobilenet_v3_small().state_dict(), path)
+    with pytest.raises(WeightsError):
+        OneHeadNet(FULL, "mobilenet_v3_large", str(path))
+    with pytest.raises(UsageError):
+        OneHeadNet(FULL, "mobilenet_v3_small", str(tmp_path / "none.pth"))
+    with pytest.raises(UsageError):
+        OneHeadNet(FULL, "vgg")

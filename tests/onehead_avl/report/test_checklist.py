@@ -1,0 +1,162 @@
+import pytest
+import torch
+from torch import nn
+
+from onehead_avl.model.layout import Layout
+from onehead_avl.model.network import OneHeadNet
+from onehead_avl.report.checklist import checklist, latency
+from onehead_avl.report.results import Stage, outcomes
+from onehead_avl.tasks import Task
+
+PICTURES = {Task.SEG: (240, 60), Task.DET: (100, 20), Task.CLS: (10, 5)}
+
+
+class Model(nn.Module):
+    """A model of so many parameters, head layers and detection classes; it takes no memory."""
+
+    def __init__(self, parameters=1000, layers=2, n_det=10):
+        super().__init__()
+        self.layout = Layout(21, n_det, 10)
+        self.head = nn.Sequential(*(nn.Conv2d(1, 1, 1, bias=False, device="meta") for _ in range(layers)), nn.ReLU())
+        self.rest = nn.Parameter(torch.empty(parameters - layers, device="meta"))
+
+
+def rules(*, model=None, latency_ms=1.0, seconds=(1.0,), replayed=0, pictures=PICTURES):
+    """The rules that do not ask for metrics, by name."""
+    stages = [Stage(task, 1, time, {}) for task, time in zip(Task, seconds, strict=False)]
+    found = checklist(
+        model=model or Model(), latency_ms=latency_ms, stages=stages, outcomes=[], replayed=replayed, pictures=pictures
+    )
+    return {rule.name: rule for rule in found}
+
+
+def drops(*rows, single_task=None):
+    """The rules about forgetting, by name, for a stream with these metrics after each stage."""
+    stages = [Stage(task, 1, 1.0, dict(zip(("mIoU", "AP50", "Top1"), row, strict=True))) for task, row in rows]
+    found = checklist(
+        model=Model(),
+        latency_ms=1.0,
+        stages=stages,
+        outcomes=outcomes(stages, single_task),
+        replayed=0,
+        pictures=PICTURES,
+    )
+    return {rule.name: rule for rule in found if "drop" in rule.name}
+
+
+@pytest.mark.parametrize(
+    ("name", "case", "measured", "passed"),
+    [
+        ("parameters", {"model": Model(parameters=7_990_000)}, "7.99 M", True),
+        ("parameters", {"model": Model(parameters=8_000_000)}, "8.00 M", False),
+        ("parameters", {"model": Model(parameters=8_010_000)}, "8.01 M", False),
+        ("head layers", {"model": Model(layers=1)}, "1", False),
+        ("head layers", {"model": Model(layers=2)}, "2", True),
+        ("head layers", {"model": Model(layers=3)}, "3", True),
+        ("head layers", {"model": Model(layers=4)}, "4", False),
+        ("one 512 x 512 image", {"latency_ms": 150.0}, "150 ms", True),
+        ("one 512 x 512 image", {"latency_ms": 151.0}, "151 ms", False),
+        ("training time", {"seconds": (3000.0, 2000.0, 2200.0)}, "2 h 00 min", True),
+        ("training time", {"seconds": (3000.0, 2000.0, 2260.0)}, "2 h 01 min", False),
+        ("training time", {"seconds": (60.0, 5.4)}, "1 min 05 s", True),
+        ("train / val images a task", {}, "240 / 60", True),
+        ("train / val images a task", {"pictures": PICTURES | {Task.CLS: (241, 1)}}, "241 / 60", False),
+        ("train / val images a task", {"pictures": PICTURES | {Task.DET: (1, 61)}}, "240 / 61", False),
+        ("detection classes", {"model": Model(n_det=10)}, "10", True),
+        ("detection classes", {"model": Model(n_det=9)}, "9", False),
+        ("detection classes", {"model": Model(n_det=11)}, "11", False),
+        ("replayed images a step", {"replayed": 0}, "0", True),
+        ("replayed images a step", {"replayed": 10}, "10", True),
+        ("replayed images a step", {"replayed": 11}, "11", False),
+        ("replayed images a step", {"replayed": None}, None, None),
+    ],
+)
+def test_a_rule_passes_up_to_its_limit_and_not_beyond(name, case, measured, passed):
+    found = rules(**case)
+    assert (found[name].measured, found[name].passed) == (measured, passed)
+    assert all(rule.passed for other, rule in found.items() if other != name)
+
+
+def test_all_limits_are_shown():
+    assert {name: rule.limit for name, rule in rules().items()} == {
+        "parameters": "< 8 M",
+        "head layers": "2 or 3",
+        "one 512 x 512 image": "<= 150 ms",
+        "training time": "<= 2 h",
+        "train / val images a task": "240 / 60",
+        "detection classes": "10",
+        "replayed images a step": "<= 10",
+    }
+
+
+@pytest.mark.parametrize(
+    ("final", "measured", "passed"),
+    [
+        (0.4, "+0.0%", True),
+        (0.5, "-25.0%", True),
+        (0.381, "+4.8%", True),
+        (0.38, "+5.0%", True),  # exactly 95 %, though 0.4 - 0.38 is a little more than 5 % of 0.4 in floating point
+        (0.378, "+5.5%", False),
+        (0.0, "+100.0%", False),
+    ],
+)
+def test_ninety_five_percent_must_be_kept(final, measured, passed):
+    found = drops((Task.SEG, (0.4, 0, 0)), (Task.DET, (0.4, 0.2, 0)), (Task.CLS, (final, 0.2, 0.7)))
+    for baseline in ("just learned", "single task"):
+        rule = found[f"mIoU drop from {baseline}"]
+        assert (rule.measured, rule.limit, rule.passed) == (measured, "<= 5%", passed)
+
+
+def test_three_pictures_less_of_sixty_are_five_percent():
+    found = drops((Task.CLS, (None, None, 60 / 60)), (Task.SEG, (0.5, None, 57 / 60)))
+    assert found["Top1 drop from just learned"].passed is True
+
+
+def test_the_last_task_is_compared_with_its_single_task_value_only():
+    rows = ((Task.SEG, (0.4, 0, 0)), (Task.DET, (0.4, 0.2, 0)), (Task.CLS, (0.4, 0.2, 0.7)))
+    found = drops(*rows, single_task={"Top1": 0.8})
+    assert list(found) == [
+        "mIoU drop from just learned",
+        "mIoU drop from single task",
+        "AP50 drop from just learned",
+        "AP50 drop from single task",
+        "Top1 drop from single task",
+    ]
+    assert [(rule.measured, rule.passed) for rule in found.values()][2:] == [
+        ("+0.0%", True),
+        (None, None),
+        ("+12.5%", False),
+    ]
+
+
+def test_what_was_not_measured_neither_passes_nor_fails():
+    found = drops((Task.SEG, (None, None, None)), (Task.CLS, (0.5, None, 0.5)))
+    assert {(rule.measured, rule.passed) for rule in found.values()} == {(None, None)}
+
+
+def test_a_single_task_forgets_nothing():
+    assert drops((Task.SEG, (0.4, None, None))) == {}
+
+
+def test_the_default_network_is_within_its_limits():
+    found = rules(model=OneHeadNet(Layout(21, 10, 10)))
+    assert found["parameters"].passed
+    assert found["head layers"].measured == "2"
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_latency_is_measured_in_eval_mode_and_leaves_the_model_as_it_was(training):
+    seen = []
+
+    class Spy(nn.Module):
+        layout = Layout(3, 2, 2)
+
+        def forward(self, image):
+            seen.append((tuple(image.shape), self.training, torch.is_grad_enabled()))
+            return torch.zeros(1, self.layout.channels, 64, 64)
+
+    model = Spy().train(training)
+    assert latency(model, torch.device("cpu"), repeats=3) > 0
+    assert set(seen) == {((1, 3, 512, 512), False, False)}
+    assert len(seen) > 3
+    assert model.training is training

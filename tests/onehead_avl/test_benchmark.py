@@ -1,0 +1,223 @@
+import json
+import shutil
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import onehead_avl.run
+import scenarios.embedded
+from onehead_avl.benchmark import main
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+ONE_EPOCH = ("--image-size", "64", "--epochs", "1", "--batch-size", "4")
+ANNOTATIONS = Path("mini_coco_det") / "annotations" / "mini_instances_train2017.json"
+
+
+def assert_one_sentence(answer, status, *fragments):
+    """The last line says what is wrong; what is above it, if anything, is that libraries are loaded."""
+    assert answer.status == status
+    assert "Traceback" not in answer.err + answer.out
+    *above, last = answer.err.strip().splitlines()
+    assert last.startswith("error: ")
+    assert all(str(fragment) in last for fragment in fragments), last
+    assert set(above) <= {"loading torch and Avalanche", "loading torch"}
+
+
+def python_m(*arguments, cwd=CHECKOUT):
+    return subprocess.run([sys.executable, "-m", *map(str, arguments)], capture_output=True, text=True, cwd=cwd)
+
+
+def annotate(root, change):
+    """Apply a change to the objects of the detection data."""
+    path = root / ANNOTATIONS
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def test_help_is_shown():
+    done = python_m("onehead_avl.benchmark", "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage: python -m onehead_avl.benchmark")
+    assert done.stderr == ""
+
+
+def test_the_command_trains_in_a_process_of_its_own(shared_mini_root, tmp_path):
+    done = python_m(
+        *("onehead_avl.benchmark", "--data", shared_mini_root, "--backbone-weights", "none", *ONE_EPOCH),
+        *("--order", "cls", "--output", tmp_path / "run", "--device", "cpu"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "classification Top1" in done.stdout
+    assert f"written to {tmp_path / 'run'}" in done.stdout
+    assert "Warning" not in done.stderr  # neither a missing solver nor anything else
+    assert "Traceback" not in done.stderr
+    found = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert found["order"] == ["cls"]
+    assert found["metrics"]["outcomes"]["Top1"]["forgetting"] is None
+
+
+def test_without_data_the_embedded_set_is_learned_and_said_to_be_drawn(invoke, monkeypatch, tmp_path):
+    few = partial(scenarios.embedded.embedded_data, n_train=4, n_val=2)
+    monkeypatch.setattr(scenarios.embedded, "embedded_data", few)
+    answer = invoke(main, *ONE_EPOCH, "--order", "det", "--output", tmp_path / "run", "--strategy", "naive")
+    assert answer.status == 0, answer.err
+    assert "The embedded data set: drawn scenes" in answer.out
+    found = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert {row["after"] for row in found["metrics"]["matrix"]} == {"det"}
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["backbone_weights"] == "none"
+
+
+def test_the_usual_folder_is_named_by_date_and_time(invoke, monkeypatch, tmp_path, shared_mini_root):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(onehead_avl.run, "run", lambda config, strategy, seed, data, folder: "a table")
+    answer = invoke(main, "--data", shared_mini_root, "--backbone-weights", "none")
+    assert answer.status == 0
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert answer.out.endswith(f"\na table\n\nwritten to runs/{folder.name}\n\n")
+
+
+def test_each_strategy_runs_with_each_seed(invoke, monkeypatch, tmp_path, shared_mini_root):
+    seen = []
+    monkeypatch.setattr(
+        onehead_avl.run, "run", lambda config, strategy, seed, data, folder: seen.append((strategy, seed, folder))
+    )
+    output = tmp_path / "runs"
+    arguments = ("--strategy", "replay", "naive", "--seeds", "3", "4", "--output", output)
+    assert invoke(main, "--data", shared_mini_root, "--backbone-weights", "none", *arguments).status == 0
+    assert seen == [
+        (strategy, seed, output / f"{strategy}-seed{seed}") for strategy in ("replay", "naive") for seed in (3, 4)
+    ]
+    assert all(folder.is_dir() for _, _, folder in seen)
+
+
+def test_ctrl_c_ends_with_status_130(invoke, monkeypatch, tmp_path, shared_mini_root):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(onehead_avl.run, "run", interrupted)
+    answer = invoke(main, "--data", shared_mini_root, "--output", tmp_path / "run")
+    assert answer.status == 130
+    assert answer.err.splitlines()[-1] == "stopped: what was written so far is kept"
+    assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragment"),
+    [
+        (("--data", "nowhere"), "--data expects a folder, found none at nowhere"),
+        (("--strategy", "wishful"), "unknown strategy 'wishful', expected some of naive, replay"),
+        (("--order", "seg", "depth"), "unknown task 'depth'"),
+        (("--epochs", "1", "2"), "--epochs expects"),
+        (("--image-size", "50"), "--image-size expects"),
+    ],
+)
+def test_a_wrong_command_line_is_refused_before_anything_is_loaded_or_written(invoke, tmp_path, arguments, fragment):
+    answer = invoke(main, *arguments, "--output", tmp_path / "run")
+    assert_one_sentence(answer, 2, fragment)
+    assert len(answer.err.splitlines()) == 1
+    assert answer.out == ""
+    assert not (tmp_path / "run").exists()
+
+
+def test_all_wrong_values_are_named_in_one_sentence(invoke):
+    answer = invoke(main, "--strategy", "wishful", "--order", "depth", "--batch-size", "0")
+    assert_one_sentence(answer, 2, "'wishful'", "'depth'", "--batch-size")
+
+
+def test_an_unknown_option_is_status_2(invoke):
+    assert invoke(main, "--unknown").status == 2
+
+
+def test_a_folder_with_files_is_not_written_over(invoke, tmp_path, shared_mini_root):
+    (tmp_path / "results.json").write_text("precious")
+    answer = invoke(main, "--data", shared_mini_root, "--output", tmp_path)
+    assert_one_sentence(answer, 2, "--output expects a new or empty folder", tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["results.json"]
+    assert (tmp_path / "results.json").read_text() == "precious"
+
+
+@pytest.mark.parametrize("place", ["file", "file/run"])
+def test_an_output_that_cannot_be_written_is_status_1(invoke, tmp_path, shared_mini_root, place):
+    (tmp_path / "file").touch()
+    answer = invoke(main, "--data", shared_mini_root, "--output", tmp_path / place)
+    assert_one_sentence(answer, 1, "--output expects a folder that can be written", tmp_path / place)
+
+
+def truncated_jpeg(root):
+    path = root / "mini_voc_seg" / "train" / "2007_000001.jpg"
+    path.write_bytes(path.read_bytes()[:400])
+    return path
+
+
+def mask_of_another_size(root):
+    path = root / "mini_voc_seg" / "val" / "2007_000001.png"
+    Image.open(path).crop((0, 0, 20, 20)).save(path)
+    return path
+
+
+def missing_picture(root):
+    path = root / "mini_coco_det" / "train" / "000000000102.jpg"
+    path.unlink()
+    return path
+
+
+def unknown_category(root):
+    annotate(root, lambda content: content["annotations"][1].update(category_id=77))
+    return "annotation 2 has category 77"
+
+
+def box_outside(root):
+    annotate(root, lambda content: content["annotations"][0].update(bbox=[35, 5, 20, 10]))
+    return "annotation 1: the bbox"
+
+
+def box_without_area(root):
+    annotate(root, lambda content: content["annotations"][0].update(bbox=[5, 5, 0, 10]))
+    return "has no area"
+
+
+def empty_class(root):
+    path = root / "imagenette_160" / "train" / "n02102040"
+    for picture in path.iterdir():
+        picture.unlink()
+    return path
+
+
+def missing_task(root):
+    path = root / "imagenette_160"
+    shutil.rmtree(path)
+    return path
+
+
+BREAKAGES = (
+    *(truncated_jpeg, mask_of_another_size, missing_picture, unknown_category, box_outside, box_without_area),
+    *(empty_class, missing_task),
+)
+
+
+@pytest.mark.parametrize("breakage", BREAKAGES, ids=lambda breakage: breakage.__name__)
+def test_data_that_cannot_be_used_are_one_sentence_and_status_1(invoke, mini_root, tmp_path, breakage):
+    fragment = breakage(mini_root)
+    answer = invoke(main, "--data", mini_root, "--backbone-weights", "none", "--output", tmp_path / "run")
+    assert_one_sentence(answer, 1, fragment)
+    assert list((tmp_path / "run").iterdir()) == []  # so the same command works once the data are mended
+
+
+def test_missing_backbone_weights_are_status_2(invoke, shared_mini_root, tmp_path):
+    answer = invoke(
+        main, "--data", shared_mini_root, "--backbone-weights", tmp_path / "none.pth", "--output", tmp_path / "run"
+    )
+    assert_one_sentence(answer, 2, "--backbone-weights", "none.pth")
+    assert not (tmp_path / "run").exists()
+
+
+def test_broken_backbone_weights_are_status_1(invoke, shared_mini_root, tmp_path):
+    weights = tmp_path / "broken.pth"
+    weights.write_bytes(b"no weights")
+    answer = invoke(main, "--data", shared_mini_root, "--backbone-weights", weights, "--output", tmp_path / "run")
+    assert_one_sentence(answer, 1, weights)

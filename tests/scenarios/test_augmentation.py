@@ -1,0 +1,174 @@
+import pytest
+import torch
+from torchvision import tv_tensors
+
+from onehead_avl.tasks import Task
+from scenarios.augmentation import MIN_BOX_SIDE, network_input, training_augmentation
+
+SIZE = 64
+HEIGHT, WIDTH = 80, 120
+SEEDS = range(150)
+
+
+def picture(*boxes):
+    """A grey picture with a rectangle in each box: the first red, the second green, the third blue."""
+    image = torch.full((3, HEIGHT, WIDTH), 60, dtype=torch.uint8)
+    for channel, (x1, y1, x2, y2) in enumerate(boxes):
+        image[channel, y1:y2, x1:x2] = 220
+    return tv_tensors.Image(image)
+
+
+def annotated(*boxes, crowd=None):
+    """A picture with rectangles and their boxes; labels are 7, 8 and 9."""
+    return {
+        "image": picture(*boxes),
+        "boxes": tv_tensors.BoundingBoxes(boxes, format="XYXY", canvas_size=(HEIGHT, WIDTH), dtype=torch.float32),
+        "labels": torch.arange(len(boxes)) + 7,
+        "crowd": torch.tensor(crowd or [False] * len(boxes)),
+    }
+
+
+def no_boxes(height, width):
+    """The annotation of a picture without objects."""
+    return {
+        "boxes": tv_tensors.BoundingBoxes(torch.zeros(0, 4), format="XYXY", canvas_size=(height, width)),
+        "labels": torch.zeros(0, dtype=torch.int64),
+        "crowd": torch.zeros(0, dtype=torch.bool),
+    }
+
+
+def seen(image, channel=0):
+    """Where a picture has the colour of a rectangle; colour jitter keeps which channel is the largest."""
+    others = [image[other].int() for other in range(3) if other != channel]
+    return image[channel].int() - torch.stack(others).amax(dim=0) > 20
+
+
+def extent(region):
+    """The ``x1, y1, x2, y2`` of the true pixels."""
+    ys, xs = region.nonzero().unbind(1)
+    return torch.stack([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]).float()
+
+
+def augmented(task, sample, seed):
+    torch.manual_seed(seed)
+    return training_augmentation(task, SIZE)(sample)
+
+
+def test_image_mask_and_boxes_move_together():
+    box = (30, 20, 80, 60)
+    sample = annotated(box)
+    sample["mask"] = tv_tensors.Mask(torch.zeros(HEIGHT, WIDTH, dtype=torch.uint8))
+    sample["mask"][20:60, 30:80] = 5
+    extents = []
+    for seed in SEEDS:
+        found = augmented(Task.SEG, sample, seed)
+        assert found["image"].shape == (3, SIZE, SIZE)
+        assert found["mask"].shape == (SIZE, SIZE)
+        assert set(found["mask"].unique().tolist()) <= {0, 5}  # never a mixture of two classes
+        mask, pixels = found["mask"] == 5, seen(found["image"])
+        assert mask.any()
+        assert (extent(mask) - found["boxes"][0]).abs().max() <= 1
+        assert (extent(pixels) - found["boxes"][0]).abs().max() <= 1.5  # the edge is smooth
+        assert (mask != pixels).sum() <= 1.5 * perimeter(found["boxes"][0])
+        extents.append(extent(mask))
+    assert torch.stack(extents).std(dim=0).min() > 3  # the crop does move
+
+
+def perimeter(box):
+    return 2 * (box[2] - box[0] + box[3] - box[1])
+
+
+def test_boxes_follow_what_is_seen_of_their_objects():
+    boxes = (5, 10, 35, 40), (50, 30, 90, 75), (100, 5, 118, 70)
+    sample = annotated(*boxes, crowd=[False, True, False])
+    kept, mirrored = [], set()
+    for seed in SEEDS:
+        found = augmented(Task.DET, sample, seed)
+        labels = found["labels"].tolist()
+        assert len(found["boxes"]) == len(labels) == len(found["crowd"])
+        assert found["crowd"].tolist() == [label == 8 for label in labels]
+        for channel in range(3):
+            pixels = seen(found["image"], channel)
+            if 7 + channel in labels:
+                box = found["boxes"][labels.index(7 + channel)]
+                assert (extent(pixels) - box).abs().max() <= 1.5
+            else:  # no more of it is seen than the edge of something cut away
+                assert pixels.any(dim=0).sum() <= MIN_BOX_SIDE + 1 or pixels.any(dim=1).sum() <= MIN_BOX_SIDE + 1
+        if {7, 9} <= set(labels):
+            mirrored.add(bool(found["boxes"][labels.index(7), 0] > found["boxes"][labels.index(9), 0]))
+        kept.append(len(labels))
+    assert set(kept) >= {1, 2, 3}  # something is cut away now and then
+    assert mirrored == {True, False}
+
+
+def test_boxes_stay_within_the_picture_and_keep_a_side():
+    sample = annotated((0, 0, 40, 30), (60, 40, 120, 80), (110, 0, 120, 80))
+    for seed in SEEDS:
+        boxes = augmented(Task.DET, sample, seed)["boxes"]
+        assert ((boxes >= 0) & (boxes <= SIZE)).all()
+        assert (boxes[:, 2:] - boxes[:, :2] >= MIN_BOX_SIDE).all()
+
+
+def test_boxes_that_are_cut_away_go_with_their_labels_and_crowd_flags():
+    sample = annotated((40, 20, 80, 60), (0, 0, 3, 3), (117, 77, 120, 80), crowd=[False, True, True])
+    lost = 0
+    for seed in SEEDS:
+        found = augmented(Task.DET, sample, seed)
+        assert found["labels"][0] == 7  # the crop keeps at least 40 % and so some of a large one in the middle
+        assert len(found["boxes"]) == len(found["labels"]) == len(found["crowd"])
+        assert found["crowd"].tolist() == [label != 7 for label in found["labels"].tolist()]
+        lost += len(found["labels"]) < 3
+    assert lost > len(SEEDS) / 2
+
+
+@pytest.mark.parametrize("size", [32, 96])
+def test_a_picture_without_boxes_stays_one(size):
+    sample = {"image": picture()} | no_boxes(HEIGHT, WIDTH)
+    found = training_augmentation(Task.DET, size)(sample)
+    assert found["image"].shape == (3, size, size)
+    assert found["boxes"].shape == (0, 4)
+    assert (found["labels"].shape, found["crowd"].shape) == ((0,), (0,))
+
+
+@pytest.mark.parametrize("task", Task)
+def test_augmentation_is_new_each_time_and_repeats_with_the_seed(task):
+    sample = {"image": picture((30, 20, 80, 60))} | (annotated((30, 20, 80, 60)) if task is Task.DET else {})
+    first, again, other = (augmented(task, sample, seed)["image"] for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_augmentation_leaves_its_input_alone():
+    sample = annotated((30, 20, 80, 60))
+    before = {name: part.clone() for name, part in sample.items()}
+    augmented(Task.DET, sample, 0)
+    assert all(torch.equal(part, before[name]) for name, part in sample.items())
+
+
+@pytest.mark.parametrize(("task", "least"), [(Task.SEG, 0.4), (Task.DET, 0.4), (Task.CLS, 0.3)])
+def test_a_crop_keeps_enough_of_the_picture(task, least):
+    """A picture whose red is its column and whose green is its row shows what was cut out."""
+    side = 128
+    ramp = torch.arange(side, dtype=torch.uint8)
+    image = torch.stack([ramp.expand(side, side), ramp[:, None].expand(side, side), torch.zeros(side, side).byte()])
+    sample = {"image": tv_tensors.Image(image)}
+    if task is Task.DET:
+        sample |= no_boxes(side, side)
+    augment = training_augmentation(task, side)
+    augment.transforms = [step for step in augment.transforms if "Jitter" not in type(step).__name__]
+    areas = []
+    for seed in SEEDS:
+        torch.manual_seed(seed)
+        red, green, _ = augment(sample)["image"].float()
+        areas.append(float((red.max() - red.min()) * (green.max() - green.min())) / side**2)
+    assert least - 0.05 < min(areas) < least + 0.15
+    assert max(areas) > 0.85
+
+
+def test_network_input_is_normalised_as_imagenet_backbones_expect():
+    image = torch.tensor([0, 255, 51], dtype=torch.uint8).reshape(1, 1, 3).expand(3, 1, 3)
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    found = network_input(image)
+    assert found.dtype == torch.float32
+    for column, value in enumerate((0.0, 1.0, 0.2)):
+        torch.testing.assert_close(found[:, 0, column], (value - mean) / std)

@@ -1,0 +1,206 @@
+from typing import NamedTuple
+
+import pytest
+import torch
+from avalanche.training.plugins import SupervisedPlugin
+
+import scenarios.dataset
+from onehead_avl.evaluation.plugins import evaluator
+from onehead_avl.model.criterion import MultiTaskLoss
+from onehead_avl.model.network import OneHeadNet
+from onehead_avl.tasks import Task
+from scenarios.augmentation import network_input
+from scenarios.embedded import embedded_data
+from scenarios.stream import heterogeneous_benchmark, layout_of
+from strategies.memory import SegmentationBuffer, segmentation_replay
+from strategies.multitask import MultiTask
+
+pytestmark = pytest.mark.filterwarnings("ignore:No loggers specified")
+
+SIZE = 32
+PICTURES = 7  # of each task: minibatches of 3, 3 and 1
+BATCH = 3
+EPOCHS = 2
+
+Picture = tuple[Task, int]
+"""A training picture: its task, and its position in the training set."""
+
+
+class Minibatch(NamedTuple):
+    """What a training step saw."""
+
+    experience: int
+    pictures: list[Picture]
+    tasks: list[int]  # by the targets
+    labels: list[int]  # Avalanche's task labels
+
+
+class Recorder(SupervisedPlugin):
+    """Recognises every picture of every minibatch, and looks into the memory after every experience."""
+
+    def __init__(self, data, replay):
+        super().__init__()
+        self.known = {
+            network_input(sample.image).numpy().tobytes(): (part.task, position)
+            for part in data
+            for position, sample in enumerate(part.train)
+        }
+        assert len(self.known) == 3 * PICTURES
+        self.replay = replay
+        self.minibatches: list[Minibatch] = []
+        self.memory: list[list[Picture]] = []
+
+    def recognise(self, images):
+        return [self.known[image.numpy().tobytes()] for image in images]
+
+    def before_forward(self, strategy, **kwargs):
+        images, target, labels = strategy.mbatch
+        pictures = self.recognise(images)
+        exp = strategy.experience.current_experience
+        self.minibatches.append(Minibatch(exp, pictures, target.task.tolist(), labels.tolist()))
+
+    def after_training_exp(self, strategy, **kwargs):
+        buffer = self.replay.storage_policy.buffer
+        self.memory.append(sorted(self.recognise([buffer[index][0] for index in range(len(buffer))])))
+
+    def steps(self, experience):
+        return [each for each in self.minibatches if each.experience == experience]
+
+
+@pytest.fixture(scope="module")
+def data():
+    return [embedded_data(task, size=SIZE, n_train=PICTURES, n_val=1) for task in Task]
+
+
+@pytest.fixture
+def learn(data, monkeypatch):
+    """Train over a stream with replay and return what was recorded."""
+    # Without augmentation a picture can be recognised by its pixels.
+    monkeypatch.setattr(scenarios.dataset, "training_augmentation", lambda task, size: lambda parts: dict(parts))
+
+    def learn(order=tuple(Task), memory=4, per_step=2):
+        torch.manual_seed(0)
+        model = OneHeadNet(layout_of(data), channels=32)
+        replay = segmentation_replay(memory, per_step)
+        recorder = Recorder(data, replay)
+        strategy = MultiTask(
+            model=model,
+            criterion=MultiTaskLoss(model.layout),
+            plugins=[replay, recorder],
+            train_mb_size=BATCH,
+            train_epochs=EPOCHS,
+            evaluator=evaluator(model.layout),
+        )
+        for experience in heterogeneous_benchmark(data, order, SIZE).train_stream:
+            strategy.train(experience)
+        return recorder
+
+    return learn
+
+
+def assert_pure(steps, task):
+    """The minibatches hold each picture of one task once an epoch, and nothing else."""
+    pictures = [picture for step in steps for picture in step.pictures]
+    assert sorted(pictures) == sorted([(task, position) for position in range(PICTURES)] * EPOCHS)
+
+
+def assert_replayed(steps, task, per_step, memory):
+    """The minibatches hold, beside each picture of a task once an epoch, so many samples of the memory each."""
+    current = []
+    for step in steps:
+        own = [picture for picture in step.pictures if picture[0] is task]
+        replayed = [picture for picture in step.pictures if picture[0] is not task]
+        assert len(replayed) == per_step
+        assert set(replayed) <= set(memory)
+        assert 1 <= len(own) <= BATCH
+        current += own
+    assert sorted(current) == sorted([(task, position) for position in range(PICTURES)] * EPOCHS)
+
+
+def test_later_experiences_replay_segmentation_pictures_of_experience_0_and_nothing_else(learn):
+    seen = learn(memory=4, per_step=2)
+    assert_pure(seen.steps(0), Task.SEG)
+    first = {picture for step in seen.steps(0) for picture in step.pictures}
+    memory = seen.memory[0]
+    assert len(memory) == len(set(memory)) == 4
+    assert set(memory) <= first
+    for experience, task in ((1, Task.DET), (2, Task.CLS)):
+        assert_replayed(seen.steps(experience), task, 2, memory)
+        replayed = {picture for step in seen.steps(experience) for picture in step.pictures if picture[0] is not task}
+        assert replayed == set(memory)  # all of the memory gets its turn
+        assert {picture[0] for picture in replayed} == {Task.SEG}
+
+
+def test_the_memory_keeps_what_it_has_when_other_tasks_follow(learn):
+    first, second, third = learn(memory=4).memory
+    assert first == second == third
+
+
+def test_targets_and_task_labels_go_with_their_pictures(learn):
+    for step in learn().minibatches:
+        assert step.tasks == step.labels == [task for task, _ in step.pictures]
+
+
+@pytest.mark.parametrize("memory", [2, 6, PICTURES, 50])
+def test_the_memory_never_exceeds_its_size_or_what_there_is(learn, memory):
+    for pictures in learn(order=(Task.SEG, Task.CLS), memory=memory, per_step=1).memory:
+        assert len(set(pictures)) == len(pictures) == min(memory, PICTURES)
+
+
+@pytest.mark.parametrize(("memory", "per_step"), [(PICTURES, 1), (6, 3), (2, 2)])
+def test_replay_makes_no_epoch_longer(learn, memory, per_step):
+    seen = learn(memory=memory, per_step=per_step)
+    assert [len(seen.steps(experience)) for experience in range(3)] == [3 * EPOCHS] * 3
+    assert_replayed(seen.steps(1), Task.DET, per_step, seen.memory[0])
+
+
+def test_no_more_can_be_replayed_than_the_memory_holds(learn):
+    seen = learn(order=(Task.SEG, Task.DET), memory=3, per_step=5)
+    assert_replayed(seen.steps(1), Task.DET, 3, seen.memory[0])
+
+
+def test_a_memory_that_does_not_divide_evenly_replays_no_more_than_asked_for(learn):
+    seen = learn(order=(Task.SEG, Task.DET), memory=5, per_step=2)
+    counts = [sum(task is Task.SEG for task, _ in step.pictures) for step in seen.steps(1)]
+    assert max(counts) == 2
+    assert min(counts) == 1
+
+
+def test_nothing_is_replayed_until_segmentation_was_learned(learn):
+    seen = learn(order=(Task.DET, Task.SEG, Task.CLS))
+    assert_pure(seen.steps(0), Task.DET)
+    assert_pure(seen.steps(1), Task.SEG)
+    assert_replayed(seen.steps(2), Task.CLS, 2, seen.memory[1])
+    assert [len(pictures) for pictures in seen.memory] == [0, 4, 4]
+    assert {task for task, _ in seen.memory[1]} == {Task.SEG}
+
+
+def test_nothing_is_ever_replayed_if_segmentation_comes_last(learn):
+    order = (Task.CLS, Task.DET, Task.SEG)
+    seen = learn(order=order)
+    for experience, task in enumerate(order):
+        assert_pure(seen.steps(experience), task)
+    assert [len(pictures) for pictures in seen.memory] == [0, 0, 4]
+
+
+def test_without_segmentation_the_memory_stays_empty(learn):
+    assert learn(order=(Task.DET, Task.CLS)).memory == [[], []]
+
+
+def test_every_picture_may_be_chosen(data):
+    """Over many memories of three of seven pictures, each picture is in some and absent from others."""
+    experience = heterogeneous_benchmark(data, [Task.SEG], SIZE).train_stream[0]
+    counts = torch.zeros(PICTURES)
+    for seed in range(60):
+        torch.manual_seed(seed)
+        buffer = SegmentationBuffer(max_size=3)
+        buffer.post_adapt(None, experience)
+        chosen = [buffer.buffer.targets[index] for index in range(3)]  # targets count up from 0 here
+        counts[chosen] += 1
+    assert counts.sum() == 180
+    assert counts.min() > 10
+    assert counts.max() < 45
+
+
+def test_the_memory_of_a_seed_is_always_the_same(learn):
+    assert learn(order=(Task.SEG,)).memory == learn(order=(Task.SEG,)).memory
