@@ -63,12 +63,13 @@ def run(config: Config, strategy_name: str, seed: int, data: Sequence[TaskData],
         OutputError: The folder cannot be written.
     """
     config = replace(config, strategy=(strategy_name,), seeds=(seed,), output=folder)
-    write_json(folder / "config.json", config.as_dict())
     device = choose_device(config.device)
     seed_everything(seed)
     weights = None if config.backbone_weights == "none" else config.backbone_weights
     # channels_last: convolutions of this size run a third faster on CPUs.
     model = OneHeadNet(layout_of(data), config.backbone, weights).to(memory_format=torch.channels_last)
+    # Nothing is written until all that a user may have to correct is known to be right: the folder can be used again.
+    write_json(folder / "config.json", config.as_dict())
     order = [Task.from_key(key) for key in config.order]
     benchmark = heterogeneous_benchmark(data, order, config.image_size)
 

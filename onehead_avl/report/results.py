@@ -16,7 +16,7 @@ class Stage:
     Attributes:
         task: The task learned.
         epochs: Epochs trained.
-        seconds: Time of training, evaluation not counted.
+        seconds: Time of training, with the evaluations during the stage but without the one after it.
         scores: Metric values by name; a metric that was not measured is absent or ``None``.
     """
 
