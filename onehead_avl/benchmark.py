@@ -1,6 +1,7 @@
 """``python -m onehead_avl.benchmark``: learn three kinds of task, one after the other, and report what is left."""
 
 import sys
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -8,26 +9,30 @@ from onehead_avl.command import quiet_third_parties, run_command
 from onehead_avl.config import Config
 from onehead_avl.errors import OutputError, UsageError
 from onehead_avl.tasks import Task
-from strategies.named import STRATEGIES
+from strategies.named import options_of, problems_of
 
 
 def main() -> None:
-    """Run every strategy with every seed, each in a folder of its own."""
+    """Run a strategy, or compare several."""
     config = Config.from_arguments()
-    config.check(strategies=tuple(STRATEGIES))
-    config = config.resolved()
-    folder = _new_folder(config.output or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
+    _, wrong = options_of([*config.strategy, *config.plugin], config.set)
+    config.check([problem for name in config.strategy for problem in problems_of(name)] + wrong)
+    folder = config.output or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
 
+    several = config.is_comparison
+    _writable(folder, may_hold="config.json" if several else None)
     print("loading torch and Avalanche", file=sys.stderr)
     quiet_third_parties()
-    from onehead_avl.run import run  # slow to import, and not needed to refuse a wrong command line
+    from onehead_avl.baselines import BaselineCache  # slow to import, and not needed to refuse a wrong command line
+    from onehead_avl.compare import compare_strategies, run_and_keep
 
-    data = _data(config)
-    runs = [(strategy, seed) for strategy in config.strategy for seed in config.seeds]
-    for strategy, seed in runs:
-        one = folder if len(runs) == 1 else _new_folder(folder / f"{strategy}-seed{seed}")
-        print(f"strategy {strategy}, seed {seed}: {' -> '.join(config.order)}")
-        print(f"\n{run(config, strategy, seed, data, one)}\n\nwritten to {one}\n")
+    config = replace(config, output=folder)
+    data = _data(config.in_each_order()[0].resolved())
+    cache = BaselineCache(data)
+    if several:
+        compare_strategies(config, data, cache)
+    else:
+        print(f"\n{run_and_keep(config.resolved(), data, folder, cache)}\n\nwritten to {folder}\n")
 
 
 def _data(config: Config) -> list:
@@ -45,11 +50,11 @@ def _data(config: Config) -> list:
     return [embedded_data(task, size=config.image_size) for task in Task]
 
 
-def _new_folder(folder: Path) -> Path:
-    """Make a run's folder, refusing one that already holds something."""
+def _writable(folder: Path, may_hold: str | None) -> None:
+    """Make a folder that can be written, refusing one with files unless ``may_hold`` is among them."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
+        if any(folder.iterdir()) and not (may_hold and (folder / may_hold).exists()):
             raise UsageError(f"--output expects a new or empty folder, but {folder} holds files; choose another")
         (folder / ".writable").touch()
         (folder / ".writable").unlink()
@@ -57,7 +62,6 @@ def _new_folder(folder: Path) -> Path:
         raise OutputError(
             f"--output expects a folder that can be written, but {folder} cannot ({error.strerror}); choose another"
         ) from None
-    return folder
 
 
 if __name__ == "__main__":

@@ -3,11 +3,15 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 from onehead_avl.errors import UsageError
 from onehead_avl.tasks import Task
+
+ALL_ORDERS = ("all",)
+"""The value of ``--order`` that stands for the six permutations."""
 
 BACKBONES = ("mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_b0")
 
@@ -68,13 +72,29 @@ class Config:
         "default: imagenet with --data, none without",
         metavar="imagenet|none|FILE",
     )
-    strategy: tuple[str, ...] = _option(("replay",), "strategies to run", nargs="+", metavar="NAME")
+    strategy: tuple[str, ...] = _option(
+        ("replay",),
+        "strategies to run: names, names joined by + such as replay+lwf, or module:Class for your own; "
+        "an unknown name lists those that there are",
+        nargs="+",
+        metavar="NAME",
+    )
+    plugin: tuple[str, ...] = _option(
+        (),
+        "Avalanche plugins that every strategy is given, as module:Class",
+        nargs="+",
+        action="extend",
+        metavar="PLUGIN",
+    )
+    set: tuple[str, ...] = _option(
+        (), "hyper-parameters, such as ewc.lambda=100", nargs="+", action="extend", metavar="NAME.KEY=VALUE"
+    )
     seeds: tuple[int, ...] = _option(
         (0,), "random seeds; each strategy runs with each", nargs="+", type=int, metavar="N"
     )
     order: tuple[str, ...] = _option(
         ("seg", "det", "cls"),
-        "tasks to learn, in this order; one alone is a single-task baseline",
+        "tasks to learn, in this order; one alone is a single-task baseline; all compares the six orders",
         nargs="+",
         metavar="TASK",
     )
@@ -129,6 +149,25 @@ class Config:
         values = vars(parser.parse_args(arguments))
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
+    @property
+    def is_comparison(self) -> bool:
+        """Whether it asks for more than one run."""
+        return len(self.strategy) * len(self.seeds) > 1 or self.order == ALL_ORDERS
+
+    def in_each_order(self) -> list["Config"]:
+        """This configuration for each order of the tasks that it asks for: its own, or with ``all`` the six of them.
+
+        With ``all``, epochs are those of segmentation, detection and classification, wherever they stand.
+        """
+        if self.order != ALL_ORDERS:
+            return [self]
+        keys = [task.key for task in Task]
+        of_each = self.epochs and dict(zip(keys, self.epochs * (3 if len(self.epochs) == 1 else 1), strict=True))
+        return [
+            replace(self, order=order, epochs=of_each and tuple(of_each[key] for key in order))
+            for order in permutations(keys)
+        ]
+
     def resolved(self) -> "Config":
         """Settle what depends on the data, as :class:`Defaults` says."""
         tasks = [Task.from_key(key) for key in self.order]
@@ -143,18 +182,18 @@ class Config:
             replay_batch=self.replay_batch or usual.replay_batch,
         )
 
-    def check(self, strategies: Sequence[str]) -> None:
+    def check(self, found: Sequence[str] = ()) -> None:
         """Check every value at once, before anything is read or trained.
 
         Args:
-            strategies: The names that exist.
+            found: What is wrong with the strategies and their options.
 
         Raises:
             UsageError: Something is wrong; the message names each finding.
         """
         wrong = [
-            *_unknown("strategy", self.strategy, strategies),
-            *_unknown("task", self.order, [task.key for task in Task]),
+            *found,
+            *([] if self.order == ALL_ORDERS else _unknown("task", self.order, [task.key for task in Task])),
             *_repeats("--order", self.order),
             *_repeats("--strategy", self.strategy),
             *_repeats("--seeds", self.seeds),
@@ -164,7 +203,7 @@ class Config:
             for number in value if isinstance(value, tuple) else (value,):
                 if number is not None and number < least:
                     wrong.append(f"--{name.replace('_', '-')} expects at least {least}, got {number}")
-        stages = len(self.order)
+        stages = len(Task) if self.order == ALL_ORDERS else len(self.order)
         if self.epochs is not None and len(self.epochs) not in (1, stages):
             wrong.append(f"--epochs expects one number or one for each of {stages} stages, got {len(self.epochs)}")
         if self.image_size is not None and self.image_size % 32:
@@ -186,10 +225,11 @@ def _argument(each: Field) -> dict[str, Any]:
     """What argparse needs to know of a field."""
     assert each.default is not MISSING
     argument = dict(each.metadata)
-    if each.default is not None and "default" not in argument["help"]:
+    if each.default not in (None, ()) and "default" not in argument["help"]:
         shown = " ".join(map(str, each.default)) if isinstance(each.default, tuple) else each.default
         argument["help"] += f" (default: {shown})"
-    return {"default": each.default, **argument}
+    extends = argument.get("action") == "extend"  # which changes its default in place
+    return {"default": [*each.default] if extends else each.default, **argument}
 
 
 def _unknown(kind: str, names: Sequence[str], known: Sequence[str]) -> list[str]:

@@ -26,3 +26,7 @@ class WeightsError(OneHeadError):
 
 class OutputError(OneHeadError):
     """A run's folder cannot be written."""
+
+
+class TrainingError(OneHeadError):
+    """Training did not end with a usable network."""

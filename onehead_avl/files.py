@@ -36,6 +36,14 @@ def write_json(path: Path, value: Any) -> None:
     Raises:
         OutputError: The file cannot be written.
     """
-    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text as UTF-8.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -4,30 +4,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch.utils.data import DataLoader, Dataset
 
 from onehead_avl.device import choose_device
 from onehead_avl.errors import DataError
-from onehead_avl.evaluation.metrics import TaskMetric, task_metrics
-from onehead_avl.model.network import OneHeadNet
+from onehead_avl.evaluation.intervals import measure, picture_intervals
+from onehead_avl.evaluation.metrics import task_metrics
 from onehead_avl.model.saved import SavedModel, load_model
 from onehead_avl.report.results import SCORES
-from onehead_avl.report.table import layout_table
+from onehead_avl.report.table import layout_table, number, span
 from onehead_avl.tasks import Task
 from scenarios.dataset import EvaluationSet
 from scenarios.embedded import embedded_data
 from scenarios.folder import read_split
 from scenarios.sample import Sample
-
-
-@torch.no_grad()
-def measure(model: OneHeadNet, samples: Dataset, metric: TaskMetric, batch_size: int) -> dict[str, float | None]:
-    """The values of one metric over a data set of ``(image, Target)``."""
-    device = next(model.parameters()).device
-    metric.reset()
-    for images, target in DataLoader(samples, batch_size=batch_size):
-        metric.update(model(images.to(device)), target.to(device))
-    return metric.result()
 
 
 def evaluate(weights: Path, root: Path | None, tasks: Sequence[Task], split: str, batch_size: int, device: str) -> str:
@@ -52,13 +41,13 @@ def evaluate(weights: Path, root: Path | None, tasks: Sequence[Task], split: str
     saved = load_model(weights)
     saved.model.to(choose_device(device), memory_format=torch.channels_last)
     by_task = {metric.task: metric for metric in task_metrics(saved.model.layout)}
-    rows = [["metric", "value", "images"]]
+    rows = [["metric", "value", "95 % interval", "images"]]
     for task in tasks:
         samples = _samples(saved, root, task, split)
         values = measure(saved.model, EvaluationSet(samples, task, saved.image_size), by_task[task], batch_size)
+        intervals = picture_intervals(by_task[task])
         for name in SCORES[task]:
-            value = values[name]
-            rows.append([f"{task.title} {name}", "-" if value is None else f"{value:.6f}", str(len(samples))])
+            rows.append([f"{task.title} {name}", number(values[name], ".6f"), span(intervals[name]), str(len(samples))])
     return layout_table(rows)
 
 

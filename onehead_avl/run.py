@@ -1,21 +1,23 @@
 """One run: learn the stream with one strategy and one seed, evaluate after each stage, write the run's folder."""
 
-import importlib.metadata
-import platform
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy
 import torch
+from avalanche.benchmarks import CLScenario
 from avalanche.logging import TextLogger
-from avalanche.training.templates import SupervisedTemplate
+from avalanche.training.supervised import JointTraining
+from avalanche.training.templates.base import BaseTemplate
 
-from onehead_avl import __version__
 from onehead_avl.config import Config
-from onehead_avl.device import choose_device
+from onehead_avl.device import choose_device, environment
+from onehead_avl.errors import TrainingError
+from onehead_avl.evaluation.intervals import measure, picture_intervals
+from onehead_avl.evaluation.metrics import task_metrics
 from onehead_avl.evaluation.plugins import evaluator
 from onehead_avl.files import write_json
 from onehead_avl.logs.csv_logger import CSVLogger
@@ -25,16 +27,16 @@ from onehead_avl.model.criterion import MultiTaskLoss
 from onehead_avl.model.network import OneHeadNet
 from onehead_avl.model.saved import save_model
 from onehead_avl.report.checklist import checklist, latency
+from onehead_avl.report.cost import peak_memory, start_peak_memory, stored_bytes
 from onehead_avl.report.plots import plot_loss, plot_metrics
 from onehead_avl.report.results import SCORES, Stage, as_json, outcomes
 from onehead_avl.report.table import checklist_table, results_table
 from onehead_avl.tasks import Task
 from scenarios.sample import TaskData
 from scenarios.stream import heterogeneous_benchmark, layout_of
-from strategies.multitask import MultiTask
-from strategies.named import STRATEGIES
-
-_PACKAGES = ("avalanche-lib", "numpy", "pycocotools", "torch", "torchmetrics", "torchvision")
+from strategies.build import build, import_plugins
+from strategies.named import options_of, parts_of
+from strategies.setting import Setting
 
 
 def seed_everything(seed: int) -> None:
@@ -44,15 +46,17 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def run(config: Config, strategy_name: str, seed: int, data: Sequence[TaskData], folder: Path) -> str:
+def run(
+    config: Config, data: Sequence[TaskData], folder: Path, single_task: Mapping[str, float | None] | None = None
+) -> str:
     """Learn the stream and write the run's folder.
 
     Args:
-        config: The resolved configuration.
-        strategy_name: A key of :data:`~strategies.named.STRATEGIES`.
-        seed: Decides the start of the network, the order of the samples, the augmentation and the memory.
+        config: The resolved configuration, with one strategy and one seed. The seed decides the start of the network,
+            the order of the samples, the augmentation and the memory.
         data: The pictures of the three tasks.
         folder: An existing, empty folder.
+        single_task: Metric values of the same model trained on each task alone, where known.
 
     Returns:
         The tables to show at the end.
@@ -61,75 +65,118 @@ def run(config: Config, strategy_name: str, seed: int, data: Sequence[TaskData],
         UsageError: A value of the configuration names nothing that exists.
         WeightsError: The backbone's weights cannot be had.
         OutputError: The folder cannot be written.
+        TrainingError: Training ended with weights that are no numbers.
     """
-    config = replace(config, strategy=(strategy_name,), seeds=(seed,), output=folder)
+    (name,), (seed,) = config.strategy, config.seeds
+    config = replace(config, output=folder)
     device = choose_device(config.device)
+    memory_is_measured = start_peak_memory()
     seed_everything(seed)
     weights = None if config.backbone_weights == "none" else config.backbone_weights
     # channels_last: convolutions of this size run a third faster on CPUs.
     model = OneHeadNet(layout_of(data), config.backbone, weights).to(memory_format=torch.channels_last)
-    # Nothing is written until all that a user may have to correct is known to be right: the folder can be used again.
-    write_json(folder / "config.json", config.as_dict())
     order = [Task.from_key(key) for key in config.order]
     benchmark = heterogeneous_benchmark(data, order, config.image_size)
+    options, _ = options_of([*config.strategy, *config.plugin], config.set)
 
+    setting = Setting(
+        model=model,
+        criterion=MultiTaskLoss(model.layout),
+        evaluator=evaluator(model.layout, [Progress()]),
+        device=device,
+        train_mb_size=config.batch_size,
+        eval_mb_size=config.batch_size,
+        eval_every=config.eval_every or -1,
+        replay_size=config.replay_size,
+        replay_batch=config.replay_batch,
+        plugins=import_plugins(config.plugin, options),
+    )
+    strategy = build(name, setting, options)
+    # Nothing is written until all that a user may have to correct is known to be right: the folder can be used again.
+    write_json(folder / "config.json", config.as_dict())
     with (folder / "log.txt").open("w", encoding="utf-8") as log:
-        csv, tidy = CSVLogger(folder), TidyLogger(folder, folder.name, seed, strategy_name)
-        strategy = MultiTask(
-            model=model,
-            criterion=MultiTaskLoss(model.layout),
-            plugins=STRATEGIES[strategy_name].plugins(config),
-            train_mb_size=config.batch_size,
-            eval_mb_size=config.batch_size,
-            device=device,
-            evaluator=evaluator(model.layout, [TextLogger(log), csv, tidy, Progress(len(order))]),
-            eval_every=config.eval_every or -1,
-        )
+        csv, tidy = CSVLogger(folder), TidyLogger(folder, folder.name, seed, name)
+        setting.evaluator.loggers += [TextLogger(log), csv, tidy]
         stages = learn(strategy, benchmark, order, config.epochs)
         csv.close()
         tidy.close()
 
-    emitted = strategy.evaluator.get_all_metrics()
-    counts = [max(values) for name, (_, values) in emitted.items() if name.startswith("ReplayedSamples_Epoch")]
-    followed = outcomes(stages)
+    methods = () if ":" in name else parts_of(name)
+    # A strategy may have replaced its model, or have wrapped it.
+    model = strategy.model if isinstance(strategy.model, OneHeadNet) else model
+    separate = name == "from-scratch"
+    followed = outcomes(stages, single_task, separate=separate)
     rules = checklist(
         model=model,
         latency_ms=latency(model, device),
         stages=stages,
         outcomes=followed,
-        replayed=max(counts, default=None),
+        replayed=None if any(method.unseen for method in methods) else _replayed(strategy),
         pictures={part.task: (len(part.train), len(part.val)) for part in data},
+        keeps=", ".join(method.stores for method in methods) or None,
+        keeps_allowed=not any(method.breaks for method in methods) if methods else None,
     )
     save_model(folder / "model.safetensors", model, {part.task: part.classes for part in data}, config.image_size)
-    write_json(
-        folder / "results.json",
-        {
-            "strategy": strategy_name,
-            "seed": seed,
-            "order": list(config.order),
-            "metrics": as_json(stages, followed),
-            "checklist": [vars(rule) for rule in rules],
-            "seconds": {stage.task.key: stage.seconds for stage in stages},
-            "environment": environment(device),
-        },
-    )
     (folder / "plots").mkdir()
     plot_loss(folder / "plots" / "loss.png", folder / "metrics.csv", stages)
     plot_metrics(folder / "plots" / "metrics.png", folder / "metrics.csv", stages, followed)
+    # Last, so that a folder with results is a finished run.
+    write_json(
+        folder / "results.json",
+        {
+            "strategy": name,
+            "options": options,
+            "seed": seed,
+            "order": list(config.order),
+            "metrics": as_json(stages, followed),
+            # Of separate models only the last is left to be measured.
+            "intervals": intervals(model, benchmark, stages[-1].tasks if separate else order, config.batch_size),
+            "checklist": [vars(rule) for rule in rules],
+            "seconds": {stage.key: stage.seconds for stage in stages},
+            "peak_memory_bytes": peak_memory() if memory_is_measured else None,
+            "stored_bytes": None if isinstance(strategy, JointTraining) else stored_bytes(strategy, config.image_size),
+            "environment": environment(device),
+        },
+    )
     return f"{results_table(stages, followed)}\n\n{checklist_table(rules)}"
 
 
-def learn(strategy: SupervisedTemplate, benchmark, order: Sequence[Task], epochs: Sequence[int]) -> list[Stage]:
-    """Train on each experience in turn, evaluating the whole test stream after each."""
+def learn(strategy: BaseTemplate, benchmark: CLScenario, order: Sequence[Task], epochs: Sequence[int]) -> list[Stage]:
+    """Train on each experience in turn, evaluating the whole test stream after each.
+
+    Joint training learns all at once, for the mean number of epochs, so that it sees as many pictures.
+
+    Raises:
+        TrainingError: Training ended with weights that are no numbers.
+    """
+    if isinstance(strategy, JointTraining):
+        plan = [(list(benchmark.train_stream), tuple(order), max(1, round(sum(epochs) / len(epochs))))]
+    else:
+        plan = [(each, (task,), n) for each, task, n in zip(benchmark.train_stream, order, epochs, strict=True)]
     stages = []
-    for experience, task, n in zip(benchmark.train_stream, order, epochs, strict=True):
+    for experiences, tasks, n in plan:
         strategy.train_epochs = n
         start = time.perf_counter()
-        strategy.train(experience, eval_streams=[benchmark.test_stream])
+        strategy.train(experiences, eval_streams=[benchmark.test_stream])
         seconds = time.perf_counter() - start
+        require_finite(strategy.model, n)
         values = strategy.eval(benchmark.test_stream)
-        stages.append(Stage(task, n, seconds, scores_of(values)))
+        stages.append(Stage(tasks, n, seconds, scores_of(values)))
     return stages
+
+
+def require_finite(model: torch.nn.Module, epochs: int) -> None:
+    """Refuse weights that are no numbers.
+
+    Raises:
+        TrainingError: Some are.
+    """
+    lost = [name for name, weight in model.named_parameters() if not weight.isfinite().all()]
+    if lost:
+        raise TrainingError(
+            f"expected finite weights after {epochs} epochs, found infinities or not-a-numbers in {len(lost)} tensors, "
+            f"the first of them {lost[0]}; lower the strategy's step sizes or penalties with --set"
+        )
 
 
 def scores_of(values: dict[str, float]) -> dict[str, float]:
@@ -138,13 +185,23 @@ def scores_of(values: dict[str, float]) -> dict[str, float]:
     return {wanted[kind]: value for name, value in values.items() if (kind := name.split("/")[0]) in wanted}
 
 
-def environment(device: torch.device) -> dict:
-    """What the numbers of a run depend on beside its configuration."""
-    return {
-        "onehead-avl": __version__,
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "threads": torch.get_num_threads(),
-        **{name: importlib.metadata.version(name) for name in _PACKAGES},
-    }
+def intervals(
+    model: OneHeadNet, benchmark: CLScenario, tasks: Sequence[Task], batch_size: int
+) -> dict[str, tuple[float, float] | None]:
+    """The intervals over validation pictures of the final values of every metric of some tasks."""
+    model.eval()
+    found = {}
+    metrics = {metric.task: metric for metric in task_metrics(model.layout)}
+    for experience in benchmark.test_stream:
+        task = Task(experience.task_label)
+        if task in tasks:
+            measure(model, experience.dataset, metrics[task], batch_size)
+            found |= picture_intervals(metrics[task])
+    return found
+
+
+def _replayed(strategy: BaseTemplate) -> int | None:
+    """The most samples of other tasks in a minibatch; ``None`` if that could not be told."""
+    emitted = strategy.evaluator.get_all_metrics()
+    counts = [max(values) for name, (_, values) in emitted.items() if name.startswith("ReplayedSamples_Epoch")]
+    return max(counts, default=None)

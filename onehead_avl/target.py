@@ -87,6 +87,13 @@ class Target:
             }
         )
 
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        """Answer ``torch.cat`` along the batch, by which some of Avalanche's strategies join minibatches."""
+        if function is torch.cat and (kwargs or {}).get("dim", 0) == 0 and len(args) == 1:
+            return cls.cat(*args)
+        return NotImplemented
+
     def __len__(self) -> int:
         return len(self.task)
 
@@ -100,6 +107,10 @@ class Target:
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Target":
         """Copy every part to a device."""
         return Target(**{name: getattr(self, name).to(device, non_blocking=non_blocking) for name in _FIELDS})
+
+    def clone(self) -> "Target":
+        """Copy every part."""
+        return Target(**{name: getattr(self, name).clone() for name in _FIELDS})
 
     def pin_memory(self) -> "Target":
         """Copy every part to page-locked memory, for faster copies to a GPU."""

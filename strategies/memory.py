@@ -1,23 +1,39 @@
-"""The memory of the challenge: segmentation samples and nothing else."""
+"""Memories of samples: that of the challenge, segmentation samples and nothing else, and Avalanche's."""
 
 from avalanche.benchmarks import DatasetExperience
 from avalanche.training.plugins import ReplayPlugin
-from avalanche.training.storage_policy import ReservoirSamplingBuffer
+from avalanche.training.storage_policy import ClassBalancedBuffer, ExperienceBalancedBuffer, ReservoirSamplingBuffer
 from avalanche.training.templates import SupervisedTemplate
 
 from onehead_avl.tasks import Task
 
 
-class SegmentationBuffer(ReservoirSamplingBuffer):
-    """A reservoir (Vitter, 1985) that takes samples from segmentation experiences only.
+class _Current:
+    """Answers ``update``, which plugins of Avalanche 0.6 still call, without the warning that it is deprecated."""
+
+    def update(self, strategy: SupervisedTemplate, **kwargs) -> None:
+        """Offer the samples of the current experience."""
+        self.post_adapt(strategy, strategy.experience)
+
+
+class ExperienceBuffer(_Current, ExperienceBalancedBuffer):
+    """Avalanche's memory with as many samples of each experience."""
+
+
+class ClassBuffer(_Current, ClassBalancedBuffer):
+    """Avalanche's memory with as many samples of each integer target."""
+
+
+class ReservoirBuffer(_Current, ReservoirSamplingBuffer):
+    """Avalanche's memory with a random choice of all samples (Vitter, 1985)."""
+
+
+class SegmentationBuffer(ReservoirBuffer):
+    """A reservoir that takes samples from segmentation experiences only.
 
     Args:
         max_size: How many samples it holds at most.
     """
-
-    def update(self, strategy: SupervisedTemplate, **kwargs) -> None:
-        """What ReplayPlugin of Avalanche 0.6 still calls; the inherited one warns that it is deprecated."""
-        self.post_adapt(strategy, strategy.experience)
 
     def post_adapt(self, agent: SupervisedTemplate, exp: DatasetExperience) -> None:
         """Offer the samples of an experience that was just learned; other tasks' are not taken."""

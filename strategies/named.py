@@ -1,40 +1,329 @@
 """The strategies that the command line knows by name. Importing the table is cheap: no torch, no Avalanche."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import importlib.util
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-if TYPE_CHECKING:
-    from avalanche.core import SupervisedPlugin
-
-    from onehead_avl.config import Config
+Option = int | float | str
+"""The value of a hyper-parameter."""
 
 
 @dataclass(frozen=True)
-class Named:
-    """A way to learn the stream: the multi-task strategy with these plugins.
+class Method:
+    """A way to learn the stream, built by the function of the same name in :mod:`strategies.methods`.
 
     Attributes:
+        name: The name on the command line.
         summary: What it does, in a line.
-        plugins: Makes its Avalanche plugins from a configuration.
+        stores: What it keeps beside the model from one experience to the next.
+        breaks: Which of the challenge's rules it does not keep; empty if it keeps them all.
+        paper: Where it was published.
+        options: Its hyper-parameters with their values for this stream.
+        whole: It is a strategy of its own, and not plugins that can be combined with others.
+        needs: A package that is installed with ``onehead-avl[strategies]`` only.
+        unseen: It trains on stored samples that are in no minibatch, so that they cannot be counted there.
     """
 
+    name: str
     summary: str
-    plugins: Callable[["Config"], list["SupervisedPlugin"]]
+    stores: str
+    breaks: str = ""
+    paper: str = ""
+    options: Mapping[str, Option] = field(default_factory=dict)
+    whole: bool = False
+    unseen: bool = False
+    needs: str = ""
 
 
-def _naive(config: "Config") -> list["SupervisedPlugin"]:
-    return []
+_ALL_MEMORY = "its memory holds samples of every task"
+_SAMPLES = "samples of every task"
+_SEGMENTATION = "segmentation samples"
+_PREVIOUS = "the previous model"
+_IMPORTANCE = "importance and old value of every weight"
 
+_METHODS = (
+    Method("naive", "fine-tuning on each task in turn", "nothing"),
+    Method(
+        "from-scratch",
+        "each task alone, from the same start: the single-task baseline",
+        "nothing",
+        "it is one model for each task",
+        whole=True,
+    ),
+    Method(
+        "joint",
+        "all tasks at once: the upper bound",
+        _SAMPLES,
+        "it does not learn in sequence",
+        whole=True,
+        unseen=True,
+    ),
+    Method("cumulative", "at each stage, all tasks so far", _SAMPLES, "it keeps the data of old tasks", whole=True),
+    Method("replay", "replay of segmentation samples", _SEGMENTATION, paper="Chaudhry et al., 2019"),
+    Method(
+        "onehead",
+        "replay of segmentation samples, and distillation of each old task in its own way",
+        f"{_SEGMENTATION}, {_PREVIOUS}",
+        paper="after Li and Hoiem, ECCV 2016",
+        options={"segmentation": 1.0, "detection": 1.0, "classification": 1.0},
+    ),
+    Method(
+        "distillation",
+        "distillation of each old task in its own way",
+        _PREVIOUS,
+        paper="after Li and Hoiem, ECCV 2016",
+        options={"segmentation": 1.0, "detection": 1.0, "classification": 1.0},
+    ),
+    Method("replay-all", "replay of samples of every task", _SAMPLES, _ALL_MEMORY, "Chaudhry et al., 2019"),
+    Method(
+        "ewc",
+        "elastic weight consolidation, a penalty for each old task",
+        f"{_IMPORTANCE}, for each task",
+        paper="Kirkpatrick et al., PNAS 2017",
+        options={"lambda": 100000.0},
+    ),
+    Method(
+        "ewc-online",
+        "elastic weight consolidation, one penalty that decays",
+        _IMPORTANCE,
+        paper="Schwarz et al., ICML 2018",
+        options={"lambda": 100000.0, "decay": 0.9},
+    ),
+    Method("si", "synaptic intelligence", _IMPORTANCE, paper="Zenke et al., ICML 2017", options={"lambda": 1.0}),
+    Method(
+        "mas",
+        "memory-aware synapses",
+        _IMPORTANCE,
+        paper="Aljundi et al., ECCV 2018",
+        options={"lambda": 1.0, "alpha": 0.5},
+    ),
+    Method(
+        "rwalk",
+        "Riemannian walk",
+        _IMPORTANCE,
+        paper="Chaudhry et al., ECCV 2018",
+        options={"lambda": 1.0, "alpha": 0.9, "delta": 10},
+    ),
+    Method(
+        "lwf",
+        "learning without forgetting: a softmax over the channels of each old task is distilled",
+        _PREVIOUS,
+        paper="Li and Hoiem, ECCV 2016",
+        options={"alpha": 1.0, "temperature": 2.0},
+    ),
+    Method(
+        "lfl",
+        "less-forgetful learning: features are kept and the output layer is frozen after the first task",
+        _PREVIOUS,
+        paper="Jung et al., 2016",
+        options={"lambda": 1.0},
+    ),
+    Method(
+        "feature-distillation",
+        "the features that the head sees keep their direction",
+        _PREVIOUS,
+        options={"alpha": 1.0},
+    ),
+    Method(
+        "gem",
+        "gradient episodic memory",
+        _SAMPLES,
+        _ALL_MEMORY,
+        "Lopez-Paz and Ranzato, NeurIPS 2017",
+        {"patterns": 10, "strength": 0.5},
+        unseen=True,
+        needs="quadprog",
+    ),
+    Method(
+        "agem",
+        "averaged gradient episodic memory",
+        _SAMPLES,
+        _ALL_MEMORY,
+        "Chaudhry et al., ICLR 2019",
+        {"patterns": 100, "sample": 10},
+        unseen=True,
+    ),
+    Method(
+        "gdumb",
+        "a balanced memory, and training from scratch on it alone",
+        _SAMPLES,
+        _ALL_MEMORY,
+        "Prabhu et al., ECCV 2020",
+        unseen=True,
+    ),
+    Method(
+        "mir",
+        "replay of the samples that the next step would harm most",
+        _SAMPLES,
+        _ALL_MEMORY,
+        "Aljundi et al., NeurIPS 2019",
+        {"subsample": 16},
+        unseen=True,
+    ),
+    Method(
+        "rar",
+        "retrospective adversarial replay, without its adversarial samples",
+        _SAMPLES,
+        _ALL_MEMORY,
+        "Kumari et al., NeurIPS 2022",
+    ),
+    Method(
+        "der",
+        "dark experience replay: stored outputs are replayed",
+        f"{_SAMPLES} with their outputs",
+        _ALL_MEMORY,
+        "Buzzega et al., NeurIPS 2020",
+        {"alpha": 0.1},
+        whole=True,
+    ),
+    Method(
+        "derpp",
+        "dark experience replay++: stored outputs and annotations are replayed",
+        f"{_SAMPLES} with their outputs",
+        _ALL_MEMORY,
+        "Buzzega et al., NeurIPS 2020",
+        {"alpha": 0.1, "beta": 0.5},
+        whole=True,
+    ),
+    Method(
+        "cwr-star",
+        "CWR*: features frozen after the first task, output rows consolidated",
+        "the output layer",
+        paper="Lomonaco et al., CVPR workshops 2020",
+    ),
+    Method(
+        "lamaml",
+        "look-ahead meta-learning with learned step sizes, first order",
+        _SEGMENTATION,
+        paper="Gupta et al., NeurIPS 2020",
+        options={"updates": 2, "rate": 0.001},
+        whole=True,
+        needs="higher",
+    ),
+)
 
-def _replay(config: "Config") -> list["SupervisedPlugin"]:
-    from strategies.memory import segmentation_replay
+STRATEGIES: dict[str, Method] = {method.name: method for method in _METHODS}
+"""Strategies by name; ``a+b`` combines those that are plugins."""
 
-    return [segmentation_replay(config.replay_size, config.replay_batch)]
+BASELINES = ("from-scratch", "joint")
+"""What others are measured against; the order of the tasks means nothing to these."""
 
+_PROTOTYPES = "it classifies by the nearest class mean, which masks and boxes do not have"
+_CLASSIFIER = "its classifier and its loss are built in, and see one class label a picture"
 
-STRATEGIES = {
-    "naive": Named("fine-tuning on each task in turn; keeps nothing", _naive),
-    "replay": Named("Avalanche's ReplayPlugin, its memory limited to segmentation samples", _replay),
+UNFIT: dict[str, str] = {
+    "icarl": _PROTOTYPES,
+    "scr": _PROTOTYPES,
+    "slda": _PROTOTYPES,
+    "cope": _PROTOTYPES,
+    "bic": "it corrects the bias between classes of one softmax",
+    "er-ace": _CLASSIFIER,
+    "er-aml": _CLASSIFIER,
+    "gss": "its memory compares the gradients of single class labels",
+    "mer": "its memory holds single class labels",
+    "generative-replay": "its generator labels its pictures by a classifier",
+    "feature-replay": "it recomputes class labels from stored features",
+    "ar1": "its model is a classifier built in",
+    "expert-gate": "its model is an AlexNet classifier built in",
+    "l2p": "its model is a vision transformer built in",
 }
-"""Strategies by name."""
+"""Avalanche's strategies that cannot learn this stream, and why."""
+
+
+_FREEZING = ("lfl", "cwr-star")
+"""What freezes weights; maximally interfered retrieval wants a gradient of all of them."""
+
+
+def parts_of(name: str) -> list[Method]:
+    """The methods of ``a`` or ``a+b``; the names must exist."""
+    return [STRATEGIES[part] for part in name.split("+")]
+
+
+def problems_of(name: str) -> list[str]:
+    """What is wrong with the name of a strategy, a sentence each; import paths (``module:Class``) are not looked at."""
+    if ":" in name:
+        return []
+    parts = name.split("+")
+    wrong = [_unknown(part) for part in parts if part not in STRATEGIES]
+    if wrong:
+        return wrong
+    wrong = [
+        f"strategy {part!r} needs the package {needs}, which is not installed; install all that strategies need with "
+        'pip install "onehead-avl[strategies]"'
+        for part in parts
+        if (needs := STRATEGIES[part].needs) and importlib.util.find_spec(needs) is None
+    ]
+    if len(parts) == 1:
+        return wrong
+    wrong += [f"{part} cannot be combined with others, but {name!r} does" for part in parts if STRATEGIES[part].whole]
+    if len(set(parts)) < len(parts):
+        wrong.append(f"{name!r} names a strategy twice")
+    if sum("samples" in STRATEGIES[part].stores for part in parts) > 1:
+        wrong.append(f"{name!r} combines two memories of samples, expected one at most")
+    if "mir" in parts:
+        wrong += [f"mir cannot be combined with {part}, which freezes weights" for part in parts if part in _FREEZING]
+    return wrong
+
+
+def _unknown(part: str) -> str:
+    if part in UNFIT:
+        return f"strategy {part!r} cannot learn this stream: {UNFIT[part]}"
+    return f"unknown strategy {part!r}, expected some of {', '.join(STRATEGIES)}, a+b or module:Class"
+
+
+def options_of(names: Sequence[str], settings: Sequence[str]) -> tuple[dict[str, dict[str, Option]], list[str]]:
+    """Read ``name.key=value`` settings.
+
+    Args:
+        names: The strategies (``a``, ``a+b``, ``module:Class``) and plugins (``module:Class``) that will be built.
+        settings: What the command line says.
+
+    Returns:
+        The options of each method, the defaults overridden, and of each imported class under its bare name; and what
+        is wrong, a sentence each.
+    """
+    imported = {name.rpartition(":")[2] for name in names if ":" in name}
+    named = [part for name in names if ":" not in name for part in name.split("+") if part in STRATEGIES]
+    options: dict[str, dict[str, Option]] = {name: dict(STRATEGIES[name].options) for name in named}
+    options |= {name: {} for name in imported}
+    wrong = []
+    for setting in settings:
+        target, _, value = setting.partition("=")
+        name, _, key = target.partition(".")
+        if not (name and key and value):
+            wrong.append(f"--set expects name.key=value such as ewc.lambda=100, got {setting!r}")
+        elif name not in options:
+            wrong.append(f"--set {setting}: {name!r} is none of the strategies of this run, {', '.join(options)}")
+        elif name in imported:
+            options[name][key] = _parsed(value)
+        elif key not in options[name]:
+            known = ", ".join(options[name]) or "none"
+            wrong.append(f"--set {setting}: unknown option {key!r}, {name} has {known}")
+        elif (number := _like(options[name][key], value)) is None:
+            kind = "a whole number" if isinstance(options[name][key], int) else "a number"
+            wrong.append(f"--set {setting}: expected {kind}, got {value!r}")
+        else:
+            options[name][key] = number
+    return options, wrong
+
+
+def _like(usual: Option, value: str) -> Option | None:
+    """A value of the kind of the usual one; ``None`` if it is none, or not finite."""
+    try:
+        number = type(usual)(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _parsed(value: str) -> Option:
+    """A finite number if it is one."""
+    for kind in (int, float):
+        try:
+            number = kind(value)
+        except ValueError:
+            continue
+        if math.isfinite(number):
+            return number
+    return value

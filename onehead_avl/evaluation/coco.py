@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from torch import Tensor
@@ -26,45 +27,79 @@ class Truth(NamedTuple):
     crowd: Tensor
 
 
-def coco_ap(predictions: Sequence[Detections], truths: Sequence[Truth], n_classes: int) -> dict[str, float | None]:
-    """Average precision of a data set's detections.
+class CocoMatches:
+    """Detections matched to annotations, picture by picture: the part of the evaluation that takes time.
 
-    Lin et al., "Microsoft COCO", ECCV 2014; 101 recall points, at most 100 boxes a picture, all object sizes, the mean
-    over the classes that occur in the ground truth.
+    Lin et al., "Microsoft COCO", ECCV 2014; at most 100 boxes a picture, all object sizes.
 
     Args:
         predictions: The boxes found, one entry a picture.
         truths: The boxes annotated, in the same order.
         n_classes: How many classes there are.
 
-    Returns:
-        ``AP`` (mean over IoU .5 to .95) and ``AP50``; ``None`` if no object is annotated anywhere.
-
     Raises:
         ValueError: The two sequences differ in length.
     """
-    if len(predictions) != len(truths):
-        raise ValueError(f"expected as many predictions as truths, got {len(predictions)} and {len(truths)}")
-    annotated = [
-        {"image_id": image, "category_id": label, "bbox": box, "area": box[2] * box[3], "iscrowd": int(crowd)}
-        for image, truth in enumerate(truths)
-        for box, label, crowd in zip(_xywh(truth.boxes), truth.labels.tolist(), truth.crowd.tolist(), strict=True)
-    ]
-    found = [
-        {"image_id": image, "category_id": label, "bbox": box, "area": box[2] * box[3], "iscrowd": 0, "score": score}
-        for image, prediction in enumerate(predictions)
-        for box, label, score in zip(
-            _xywh(prediction.boxes), prediction.labels.tolist(), prediction.scores.tolist(), strict=True
-        )
-    ]
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = COCOeval(_coco(annotated, len(truths), n_classes), _coco(found, len(truths), n_classes), "bbox")
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    # COCO marks "nothing to find" by -1.
-    ap, ap50 = (float(value) if value >= 0 else None for value in evaluation.stats[:2])
-    return {"AP": ap, "AP50": ap50}
+
+    def __init__(self, predictions: Sequence[Detections], truths: Sequence[Truth], n_classes: int) -> None:
+        if len(predictions) != len(truths):
+            raise ValueError(f"expected as many predictions as truths, got {len(predictions)} and {len(truths)}")
+        annotated = [
+            {"image_id": image, "category_id": label, "bbox": box, "area": box[2] * box[3], "iscrowd": int(crowd)}
+            for image, truth in enumerate(truths)
+            for box, label, crowd in zip(_xywh(truth.boxes), truth.labels.tolist(), truth.crowd.tolist(), strict=True)
+        ]
+        found = [
+            {
+                "image_id": image,
+                "category_id": label,
+                "bbox": box,
+                "area": box[2] * box[3],
+                "iscrowd": 0,
+                "score": score,
+            }
+            for image, prediction in enumerate(predictions)
+            for box, label, score in zip(
+                _xywh(prediction.boxes), prediction.labels.tolist(), prediction.scores.tolist(), strict=True
+            )
+        ]
+        self.pictures = len(truths)
+        with contextlib.redirect_stdout(io.StringIO()):
+            evaluation = COCOeval(
+                _coco(annotated, len(truths), n_classes), _coco(found, len(truths), n_classes), "bbox"
+            )
+            evaluation.params.areaRng, evaluation.params.areaRngLbl = evaluation.params.areaRng[:1], ["all"]
+            evaluation.params.maxDets = evaluation.params.maxDets[-1:]
+            evaluation.evaluate()
+        self._evaluation = evaluation
+        # By class and picture, in this order; COCO's list also goes round the object sizes, of which there is one.
+        self._matches = [
+            evaluation.evalImgs[k : k + self.pictures] for k in range(0, len(evaluation.evalImgs), len(truths))
+        ]
+
+    def ap(self, pictures: Sequence[int] | None = None) -> dict[str, float | None]:
+        """Average precision with 101 recall points, the mean over the classes that occur in the ground truth.
+
+        Args:
+            pictures: Which to count, by position and as often as they are named; by default each once.
+
+        Returns:
+            ``AP`` (mean over IoU .5 to .95) and ``AP50``; ``None`` if no object is annotated in them.
+        """
+        chosen = range(self.pictures) if pictures is None else pictures
+        evaluation = self._evaluation
+        evaluation.evalImgs = [of_class[picture] for of_class in self._matches for picture in chosen]
+        evaluation.params.imgIds = evaluation._paramsEval.imgIds = list(range(len(chosen)))
+        with contextlib.redirect_stdout(io.StringIO()):
+            evaluation.accumulate()
+        precision = evaluation.eval["precision"]  # (IoU thresholds, recall points, classes, 1, 1)
+        return {"AP": _mean(precision), "AP50": _mean(precision[evaluation.params.iouThrs == 0.5])}
+
+
+def _mean(precision: numpy.ndarray) -> float | None:
+    """The mean of what was measured: COCO marks classes without objects by -1."""
+    measured = precision[precision > -1]
+    return float(measured.mean()) if measured.size else None
 
 
 def _xywh(boxes: Tensor) -> list[list[float]]:

@@ -5,12 +5,13 @@ and answers ``None`` as long as it has measured nothing: never 0.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torchmetrics.classification import MulticlassJaccardIndex
+from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-from onehead_avl.evaluation.coco import Truth, coco_ap
+from onehead_avl.evaluation.coco import CocoMatches, Truth
 from onehead_avl.model.decode import Detections, decode_classification, decode_detection, decode_segmentation
 from onehead_avl.model.layout import Layout
 from onehead_avl.target import ABSENT, VOID, Target
@@ -46,8 +47,16 @@ class TaskMetric(ABC):
     def result(self) -> dict[str, float | None]:
         """A value for each of :attr:`names`; ``None`` where nothing could be measured."""
         if self._result is None:
-            self._result = self._compute()
+            self._result = self._compute(range(len(self)))
         return self._result
+
+    def resampled(self, pictures: Sequence[int]) -> dict[str, float | None]:
+        """The values over some of the pictures counted, by position, each as often as it is named."""
+        return self._compute(pictures)
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many pictures were counted."""
 
     def reset(self) -> None:
         """Forget everything counted."""
@@ -63,8 +72,8 @@ class TaskMetric(ABC):
         """Count samples of the metric's own task."""
 
     @abstractmethod
-    def _compute(self) -> dict[str, float | None]:
-        """Compute the result of what was counted; there was something."""
+    def _compute(self, pictures: Sequence[int]) -> dict[str, float | None]:
+        """Compute the values over pictures that were counted, at least one."""
 
 
 class MeanIoU(TaskMetric):
@@ -78,18 +87,33 @@ class MeanIoU(TaskMetric):
     names = ("mIoU",)
 
     def _start(self) -> None:
-        self._jaccard = MulticlassJaccardIndex(self.layout.n_seg, ignore_index=VOID, validate_args=False)
-        self._pixels = 0
+        self._confusion: list[Tensor] = []
 
     def _update(self, output: Tensor, target: Target) -> None:
         predicted = decode_segmentation(output, target.size, self.layout)
         for prediction, mask, (rows, columns) in zip(predicted, target.mask, target.size.tolist(), strict=True):
-            truth = mask[:rows, :columns]
-            self._jaccard.to(truth.device).update(prediction[None], truth[None].long())
-            self._pixels += int((truth != VOID).sum())
+            truth = mask[:rows, :columns].long()
+            confusion = multiclass_confusion_matrix(
+                prediction, truth, self.layout.n_seg, ignore_index=VOID, validate_args=False
+            )
+            self._confusion.append(confusion.cpu())
 
-    def _compute(self) -> dict[str, float | None]:
-        return {"mIoU": self._jaccard.compute().item() if self._pixels else None}
+    def __len__(self) -> int:
+        return len(self._confusion)
+
+    def _compute(self, pictures: Sequence[int]) -> dict[str, float | None]:
+        return {"mIoU": mean_iou(sum(self._confusion[picture] for picture in pictures))}
+
+
+def mean_iou(confusion: Tensor) -> float | None:
+    """The mean over classes that occur of intersection over union, from a ``(C, C)`` matrix of truth and prediction.
+
+    ``None`` if the matrix counts no pixel.
+    """
+    both = confusion.diag().double()
+    either = confusion.sum(dim=0) + confusion.sum(dim=1) - both
+    occurs = either > 0
+    return (both[occurs] / either[occurs]).mean().item() if occurs.any() else None
 
 
 class CocoAP(TaskMetric):
@@ -104,16 +128,23 @@ class CocoAP(TaskMetric):
     def _start(self) -> None:
         self._predictions: list[Detections] = []
         self._truths: list[Truth] = []
+        self._matches: CocoMatches | None = None
 
     def _update(self, output: Tensor, target: Target) -> None:
+        self._matches = None
         for found in decode_detection(output, target.size, self.layout):
             self._predictions.append(Detections(*(part.cpu() for part in found)))
         for boxes, labels, crowd in zip(target.boxes, target.labels, target.crowd, strict=True):
             real = labels != ABSENT
             self._truths.append(Truth(boxes[real].cpu(), labels[real].cpu(), crowd[real].cpu()))
 
-    def _compute(self) -> dict[str, float | None]:
-        return coco_ap(self._predictions, self._truths, self.layout.n_det)
+    def __len__(self) -> int:
+        return len(self._truths)
+
+    def _compute(self, pictures: Sequence[int]) -> dict[str, float | None]:
+        if self._matches is None:
+            self._matches = CocoMatches(self._predictions, self._truths, self.layout.n_det)
+        return self._matches.ap(pictures)
 
 
 class TopAccuracy(TaskMetric):
@@ -123,18 +154,18 @@ class TopAccuracy(TaskMetric):
     names = ("Top1", "Top5")
 
     def _start(self) -> None:
-        self._total = 0
-        self._correct = [0, 0]
+        self._hits: list[Tensor] = []
 
     def _update(self, output: Tensor, target: Target) -> None:
         guesses = decode_classification(output, self.layout).topk(min(5, self.layout.n_cls), dim=1).indices
-        hits = guesses == target.label[:, None]
-        self._total += len(target)
-        self._correct[0] += int(hits[:, :1].sum())
-        self._correct[1] += int(hits.sum())
+        self._hits += (guesses == target.label[:, None]).cpu()
 
-    def _compute(self) -> dict[str, float | None]:
-        return {name: count / self._total for name, count in zip(self.names, self._correct, strict=True)}
+    def __len__(self) -> int:
+        return len(self._hits)
+
+    def _compute(self, pictures: Sequence[int]) -> dict[str, float | None]:
+        hits = torch.stack([self._hits[picture] for picture in pictures])
+        return {"Top1": hits[:, 0].double().mean().item(), "Top5": hits.any(dim=1).double().mean().item()}
 
 
 def task_metrics(layout: Layout) -> list[TaskMetric]:

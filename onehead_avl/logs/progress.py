@@ -16,24 +16,16 @@ _PLAIN_INTERVAL = 15.0
 
 
 class Progress(BaseLogger, SupervisedPlugin):
-    """Shows stage, epoch, loss and the time left.
-
-    Args:
-        stages: How many experiences the stream has.
-    """
-
-    def __init__(self, stages: int) -> None:
-        super().__init__()
-        self._stages = stages
+    """Shows stage, epoch, loss and the time left."""
 
     def log_single_metric(self, name: str, value: object, x_plot: int) -> None:
         """Nothing: the text log holds the values."""
 
     def before_training_exp(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):
         """Begin the bar of a stage."""
-        names = " + ".join(Task(label).title for label in strategy.experience.task_labels)
+        labels = sorted(strategy.adapted_dataset.targets_task_labels.uniques)
         self._training = _bar(
-            f"stage {strategy.experience.current_experience + 1}/{self._stages} {names}",
+            f"stage {strategy.experience.current_experience + 1} {' + '.join(Task(label).title for label in labels)}",
             strategy.train_epochs * len(strategy.dataloader),
         )
 

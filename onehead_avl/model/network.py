@@ -97,4 +97,8 @@ class OneHeadNet(nn.Module):
         """
         if image.dim() != 4 or image.shape[1] != 3 or image.shape[2] % 32 or image.shape[3] % 32:
             raise ValueError(f"expected images (B, 3, H, W) with H and W multiples of 32, got {tuple(image.shape)}")
-        return self.head(self.neck(self.backbone(image)))
+        return self.head(self.get_features(image))
+
+    def get_features(self, image: Tensor) -> Tensor:
+        """What the head sees of images: ``(B, channels, H/8, W/8)``; the name is that of Avalanche's models."""
+        return self.neck(self.backbone(image))

@@ -42,6 +42,8 @@ def checklist(
     outcomes: Sequence[Outcome],
     replayed: int | None,
     pictures: Mapping[Task, tuple[int, int]],
+    keeps: str | None = None,
+    keeps_allowed: bool | None = None,
 ) -> list[Rule]:
     """Check a finished run against the challenge's rules.
 
@@ -52,6 +54,8 @@ def checklist(
         outcomes: What became of each metric.
         replayed: The most samples replayed in a step; ``None`` if unknown.
         pictures: Training and validation pictures of each task of the stream.
+        keeps: What the strategy keeps beside the model; ``None`` if unknown.
+        keeps_allowed: Whether the challenge allows that.
     """
     millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     layers = sum(isinstance(module, nn.Conv2d | nn.Linear) for module in model.head.modules())
@@ -70,11 +74,17 @@ def checklist(
             "<= 10",
             None if replayed is None else replayed <= 10,
         ),
+        Rule(
+            "what the strategy keeps",
+            keeps,
+            "no samples but segmentation",
+            keeps_allowed,
+        ),
     ]
     for each in outcomes:
         if each.metric != each.task.metric or len(stages) == 1:
             continue
-        if each.task is not stages[-1].task:
+        if each.task not in stages[-1].tasks:
             rules.append(_drop_rule(f"{each.metric} drop from just learned", each.drop_from_just_learned))
         rules.append(_drop_rule(f"{each.metric} drop from single task", each.drop_from_single_task))
     return rules

@@ -12,7 +12,7 @@ from onehead_avl.files import replacing
 from onehead_avl.report.checklist import MAX_DROP
 from onehead_avl.report.results import Outcome, Stage
 
-_COLOURS = ("#0072b2", "#d55e00", "#009e73")
+COLOURS = ("#0072b2", "#d55e00", "#009e73")
 """Of Okabe and Ito's palette, which colour-blind people can tell apart."""
 
 
@@ -31,11 +31,11 @@ def plot_loss(path: Path, metrics_csv: Path, stages: Sequence[Stage]) -> None:
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.add_subplot(xlabel="epoch", ylabel="training loss", title="Training loss (replayed samples included)")
     for exp, points in sorted(curves.items()):
-        axes.plot(*zip(*points, strict=True), color=_COLOURS[stages[exp].task], label=stages[exp].task.title)
+        axes.plot(*zip(*points, strict=True), color=COLOURS[stages[exp].tasks[0]], label=stages[exp].title)
     _mark_stages(axes, stages)
     axes.set_ylim(bottom=0)
     axes.legend()
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_metrics(path: Path, metrics_csv: Path, stages: Sequence[Stage], outcomes: Sequence[Outcome]) -> None:
@@ -54,7 +54,7 @@ def plot_metrics(path: Path, metrics_csv: Path, stages: Sequence[Stage], outcome
             curves[name].append((done, float(row["value"])))
     figure = Figure(figsize=(8, 2.6 * len(main)), layout="constrained")
     for axes, each in zip(figure.subplots(len(main), sharex=True, squeeze=False).flat, main, strict=True):
-        colour = _COLOURS[each.task]
+        colour = COLOURS[each.task]
         epochs, values = zip(*curves[each.metric], strict=True) if curves[each.metric] else ((), ())
         axes.plot(epochs, values, "o-", color=colour, markersize=4)
         if each.just_learned is not None and each.own < len(stages) - 1:
@@ -66,7 +66,7 @@ def plot_metrics(path: Path, metrics_csv: Path, stages: Sequence[Stage], outcome
         axes.set_ylim(bottom=0)
         _mark_stages(axes, stages)
     axes.set_xlabel("epoch")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _rows(metrics_csv: Path) -> list[dict[str, str]]:
@@ -87,7 +87,12 @@ def _mark_stages(axes, stages: Sequence[Stage]) -> None:
         axes.axvline(start, color="0.8", linewidth=1)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
     FigureCanvasAgg(figure)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=120, format="png")

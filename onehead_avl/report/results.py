@@ -11,19 +11,29 @@ SCORES = {Task.SEG: ("mIoU",), Task.DET: ("AP50", "AP"), Task.CLS: ("Top1", "Top
 
 @dataclass(frozen=True)
 class Stage:
-    """One experience that was learned, and the evaluation of all tasks right after it.
+    """One experience that was learned, or several at once, and the evaluation of all tasks right after it.
 
     Attributes:
-        task: The task learned.
+        tasks: The task learned; all of them if they were learned jointly.
         epochs: Epochs trained.
         seconds: Time of training, with the evaluations during the stage but without the one after it.
         scores: Metric values by name; a metric that was not measured is absent or ``None``.
     """
 
-    task: Task
+    tasks: tuple[Task, ...]
     epochs: int
     seconds: float
     scores: Mapping[str, float | None]
+
+    @property
+    def key(self) -> str:
+        """What the stage is called: the key of its task, or ``joint``."""
+        return self.tasks[0].key if len(self.tasks) == 1 else "joint"
+
+    @property
+    def title(self) -> str:
+        """The titles of its tasks."""
+        return " + ".join(task.title for task in self.tasks)
 
 
 @dataclass(frozen=True)
@@ -68,8 +78,8 @@ class Outcome:
 
     @property
     def drop_from_single_task(self) -> float | None:
-        """The loss relative to the single-task value; ``None`` where that is unknown or the stream is one task."""
-        return None if len(self.after) == 1 else _drop(self.single_task, self.final)
+        """The loss relative to the single-task value; ``None`` where that is unknown."""
+        return _drop(self.single_task, self.final)
 
     @property
     def _is_last(self) -> bool:
@@ -81,20 +91,30 @@ def _drop(baseline: float | None, final: float | None) -> float | None:
     return None if not baseline or final is None else (baseline - final) / baseline
 
 
-def outcomes(stages: Sequence[Stage], single_task: Mapping[str, float | None] | None = None) -> list[Outcome]:
+def outcomes(
+    stages: Sequence[Stage], single_task: Mapping[str, float | None] | None = None, *, separate: bool = False
+) -> list[Outcome]:
     """Follow every metric of the tasks that a stream learned, in the stream's order.
 
     Args:
         stages: What was learned, in order.
         single_task: Values by metric of the same model trained on each task alone, where known. The first task of a
             stream was learned alone from the same start, so its own are known anyway.
+        separate: Each stage had a model of its own: a task's value is the one after its own stage, and no other means
+            anything.
     """
     found = []
     for own, stage in enumerate(stages):
-        for metric in SCORES[stage.task]:
-            after = tuple(each.scores.get(metric) for each in stages)
-            alone = after[0] if own == 0 else (single_task or {}).get(metric)
-            found.append(Outcome(task=stage.task, metric=metric, after=after, own=own, single_task=alone))
+        for task in stage.tasks:
+            for metric in SCORES[task]:
+                after = tuple(
+                    None if separate and position != own else each.scores.get(metric)
+                    for position, each in enumerate(stages)
+                )
+                alone = (single_task or {}).get(metric)
+                if alone is None and (separate or (own == 0 and len(stage.tasks) == 1 < len(stages))):
+                    alone = after[own]
+                found.append(Outcome(task=task, metric=metric, after=after, own=own, single_task=alone))
     return found
 
 
@@ -102,7 +122,7 @@ def as_json(stages: Sequence[Stage], outcomes: Sequence[Outcome]) -> dict:
     """The metrics of a run as ``results.json`` holds them; unknown values are ``null``."""
     metrics = [metric for metrics in SCORES.values() for metric in metrics]
     return {
-        "matrix": [{"after": stage.task.key, **{m: stage.scores.get(m) for m in metrics}} for stage in stages],
+        "matrix": [{"after": stage.key, **{m: stage.scores.get(m) for m in metrics}} for stage in stages],
         "outcomes": {
             each.metric: {
                 "task": each.task.key,

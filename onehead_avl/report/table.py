@@ -24,16 +24,16 @@ def layout_table(rows: Sequence[Sequence[str]]) -> str:
 
 def results_table(stages: Sequence[Stage], outcomes: Sequence[Outcome]) -> str:
     """The matrix with forgetting; a value in brackets is the one right after the task's own stage."""
-    header = ["metric", *(f"after {stage.task.key}" for stage in stages), "forgetting", "relative", "single task"]
+    header = ["metric", *(f"after {stage.key}" for stage in stages), "forgetting", "relative", "single task"]
     rows = [header]
     for each in outcomes:
         rows.append(
             [
                 f"{each.task.title} {each.metric}",
-                *(f"[{_number(v)}]" if i == each.own else f"{_number(v)} " for i, v in enumerate(each.after)),
-                _number(each.forgetting, "+.4f"),
-                _number(each.drop_from_just_learned, "+.1%"),
-                _number(each.single_task),
+                *(f"[{number(v)}]" if i == each.own else f"{number(v)} " for i, v in enumerate(each.after)),
+                number(each.forgetting, "+.4f"),
+                number(each.drop_from_just_learned, "+.1%"),
+                number(each.single_task),
             ]
         )
     return (
@@ -54,5 +54,11 @@ def checklist_table(rules: Sequence[Rule]) -> str:
     )
 
 
-def _number(value: float | None, form: str = ".4f") -> str:
+def number(value: float | None, form: str = ".4f") -> str:
+    """A value, or a dash if it was not measured."""
     return NOTHING if value is None else format(value, form)
+
+
+def span(interval: Sequence[float] | None, form: str = ".3f") -> str:
+    """An interval, or a dash if there is none."""
+    return NOTHING if interval is None else " .. ".join(format(end, form) for end in interval)

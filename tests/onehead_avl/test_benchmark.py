@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-import onehead_avl.run
+import onehead_avl.compare
 import scenarios.embedded
 from onehead_avl.benchmark import main
 
@@ -74,32 +74,18 @@ def test_without_data_the_embedded_set_is_learned_and_said_to_be_drawn(invoke, m
 
 def test_the_usual_folder_is_named_by_date_and_time(invoke, monkeypatch, tmp_path, shared_mini_root):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(onehead_avl.run, "run", lambda config, strategy, seed, data, folder: "a table")
+    monkeypatch.setattr(onehead_avl.compare, "run", lambda config, data, folder, single_task: "a table")
     answer = invoke(main, "--data", shared_mini_root, "--backbone-weights", "none")
     assert answer.status == 0
     (folder,) = (tmp_path / "runs").iterdir()
     assert answer.out.endswith(f"\na table\n\nwritten to runs/{folder.name}\n\n")
 
 
-def test_each_strategy_runs_with_each_seed(invoke, monkeypatch, tmp_path, shared_mini_root):
-    seen = []
-    monkeypatch.setattr(
-        onehead_avl.run, "run", lambda config, strategy, seed, data, folder: seen.append((strategy, seed, folder))
-    )
-    output = tmp_path / "runs"
-    arguments = ("--strategy", "replay", "naive", "--seeds", "3", "4", "--output", output)
-    assert invoke(main, "--data", shared_mini_root, "--backbone-weights", "none", *arguments).status == 0
-    assert seen == [
-        (strategy, seed, output / f"{strategy}-seed{seed}") for strategy in ("replay", "naive") for seed in (3, 4)
-    ]
-    assert all(folder.is_dir() for _, _, folder in seen)
-
-
 def test_ctrl_c_ends_with_status_130(invoke, monkeypatch, tmp_path, shared_mini_root):
-    def interrupted(*arguments):
+    def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(onehead_avl.run, "run", interrupted)
+    monkeypatch.setattr(onehead_avl.compare, "run", interrupted)
     answer = invoke(main, "--data", shared_mini_root, "--output", tmp_path / "run")
     assert answer.status == 130
     assert answer.err.splitlines()[-1] == "stopped: what was written so far is kept"
@@ -110,7 +96,10 @@ def test_ctrl_c_ends_with_status_130(invoke, monkeypatch, tmp_path, shared_mini_
     ("arguments", "fragment"),
     [
         (("--data", "nowhere"), "--data expects a folder, found none at nowhere"),
-        (("--strategy", "wishful"), "unknown strategy 'wishful', expected some of naive, replay"),
+        (
+            ("--strategy", "wishful"),
+            "unknown strategy 'wishful', expected some of naive, from-scratch, joint, cumulative, replay,",
+        ),
         (("--order", "seg", "depth"), "unknown task 'depth'"),
         (("--epochs", "1", "2"), "--epochs expects"),
         (("--image-size", "50"), "--image-size expects"),

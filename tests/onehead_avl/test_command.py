@@ -3,7 +3,7 @@ import warnings
 import pytest
 
 from onehead_avl.command import quiet_third_parties, run_command
-from onehead_avl.errors import DataError, OutputError, UsageError, WeightsError
+from onehead_avl.errors import DataError, OutputError, TrainingError, UsageError, WeightsError
 
 
 def raising(error):
@@ -19,7 +19,9 @@ def test_success_is_status_0_and_silent(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(("error", "status"), [(UsageError, 2), (DataError, 1), (WeightsError, 1), (OutputError, 1)])
+@pytest.mark.parametrize(
+    ("error", "status"), [(UsageError, 2), (DataError, 1), (WeightsError, 1), (OutputError, 1), (TrainingError, 1)]
+)
 def test_what_a_user_can_mend_is_one_line_on_stderr(capsys, error, status):
     assert run_command(raising(error("this is wrong; do that"))) == status
     assert capsys.readouterr() == ("working\n", "error: this is wrong; do that\n")

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from onehead_avl.config import EMBEDDED, REAL, Config
+from onehead_avl.config import ALL_ORDERS, EMBEDDED, REAL, Config
 from onehead_avl.errors import UsageError
-
-STRATEGIES = ("naive", "replay")
 
 OPTIONS = {
     "data": (["--data", "pictures"], Path("pictures")),
     "backbone": (["--backbone", "efficientnet_b0"], "efficientnet_b0"),
     "backbone_weights": (["--backbone-weights", "start.pth"], "start.pth"),
     "strategy": (["--strategy", "naive", "replay"], ("naive", "replay")),
+    "plugin": (["--plugin", "own:First", "own:Second"], ("own:First", "own:Second")),
+    "set": (["--set", "ewc.lambda=100", "First.depth=2"], ("ewc.lambda=100", "First.depth=2")),
     "seeds": (["--seeds", "3", "1", "2"], (3, 1, 2)),
     "order": (["--order", "cls", "seg"], ("cls", "seg")),
     "epochs": (["--epochs", "5", "6", "7"], (5, 6, 7)),
@@ -33,6 +33,8 @@ DEFAULTS = {
     "backbone": "mobilenet_v3_small",
     "backbone_weights": None,
     "strategy": ("replay",),
+    "plugin": (),
+    "set": (),
     "seeds": (0,),
     "order": ("seg", "det", "cls"),
     "epochs": None,
@@ -46,10 +48,10 @@ DEFAULTS = {
 }
 
 
-def finding(**values):
+def finding(*found, **values):
     """What is wrong with a configuration, as one sentence."""
     with pytest.raises(UsageError) as caught:
-        Config(**values).check(STRATEGIES)
+        Config(**values).check(found)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -79,6 +81,9 @@ def test_without_arguments_the_defaults_of_command_line_and_python_agree():
         ["--unknown"],
         ["--seeds", "one"],
         ["--epochs"],
+        ["--strategy"],
+        ["--plugin"],
+        ["--set"],
         ["--image-size", "3.5"],
         ["--backbone", "vgg"],
         ["--device", "tpu"],
@@ -119,7 +124,7 @@ def test_drawn_scenes_need_no_download_and_photographs_start_from_imagenet():
 
 @pytest.mark.parametrize("usual", [EMBEDDED, REAL])
 def test_the_defaults_are_possible_and_within_the_challenge(usual):
-    Config(**vars(usual)).check(STRATEGIES)
+    Config(**vars(usual)).check()
     assert usual.replay_batch <= 10
 
 
@@ -162,6 +167,10 @@ def test_resolving_an_unknown_task_is_a_usage_error():
         {},
         {"strategy": ("replay", "naive"), "seeds": (0, 1, 2)},
         {"order": ("cls",), "epochs": (1,)},
+        {"order": ALL_ORDERS},
+        {"order": ALL_ORDERS, "epochs": (1,)},
+        {"order": ALL_ORDERS, "epochs": (1, 2, 3)},
+        {"plugin": ("own:Plugin",), "set": ("Plugin.depth=2",)},
         {"order": ("cls", "seg"), "epochs": (1, 2)},
         {"backbone_weights": "imagenet"},
         {"backbone_weights": "none", "data": Path()},
@@ -170,13 +179,18 @@ def test_resolving_an_unknown_task_is_a_usage_error():
     ],
 )
 def test_what_is_possible_passes(values):
-    Config(**values).check(STRATEGIES)
-    Config(**values).resolved().check(STRATEGIES)
+    Config(**values).check()
+    for config in Config(**values).in_each_order():
+        config.resolved().check()
 
 
 WRONG = {
-    "strategy": ({"strategy": ("naive", "wishful")}, "unknown strategy 'wishful', expected some of naive, replay"),
     "order": ({"order": ("seg", "depth")}, "unknown task 'depth', expected some of seg, det, cls"),
+    "all and a task": ({"order": ("all", "seg")}, "unknown task 'all', expected some of seg, det, cls"),
+    "too few epochs of all": (
+        {"order": ALL_ORDERS, "epochs": (1, 2)},
+        "--epochs expects one number or one for each of 3 stages, got 2",
+    ),
     "twice a task": ({"order": ("seg", "det", "seg")}, "--order names seg more than once"),
     "twice a strategy": ({"strategy": ("naive", "naive")}, "--strategy names naive more than once"),
     "twice a seed": ({"seeds": (5, 3, 5, 3)}, "--seeds names 3 and 5 more than once"),
@@ -204,6 +218,12 @@ def test_one_wrong_value_is_the_only_finding(case):
     assert finding(**values) == message
 
 
+def test_what_is_wrong_with_the_strategies_comes_first():
+    assert finding("unknown strategy 'a'", "unknown strategy 'b'", batch_size=0) == (
+        "unknown strategy 'a'; unknown strategy 'b'; --batch-size expects at least 1, got 0"
+    )
+
+
 def test_data_must_not_be_a_file(tmp_path):
     file = tmp_path / "file"
     file.touch()
@@ -211,15 +231,54 @@ def test_data_must_not_be_a_file(tmp_path):
 
 
 def test_all_wrong_values_are_found_at_once():
-    cases = ("strategy", "twice a task", "twice a seed", "no epoch", "batch_size", "replay_size", "replay_batch")
+    cases = (
+        "twice a strategy",
+        "twice a task",
+        "twice a seed",
+        "no epoch",
+        "batch_size",
+        "replay_size",
+        "replay_batch",
+    )
     cases += ("eval_every", "odd size", "data", "backbone_weights")
     values = {name: value for case in cases for name, value in WRONG[case][0].items()}
     assert sorted(finding(**values).split("; ")) == sorted(WRONG[case][1] for case in cases)
 
 
 def test_every_wrong_name_is_found():
-    message = finding(strategy=("a", "b"), order=("x", "seg", "y"))
-    assert all(repr(name) in message for name in "abxy")
+    message = finding(order=("x", "seg", "y"))
+    assert all(repr(name) in message for name in "xy")
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, False),
+        ({"order": ("cls", "seg")}, False),
+        ({"strategy": ("naive", "replay")}, True),
+        ({"seeds": (0, 1)}, True),
+        ({"order": ALL_ORDERS}, True),
+    ],
+)
+def test_more_than_one_run_is_a_comparison(values, expected):
+    assert Config(**values).is_comparison is expected
+
+
+def test_an_order_of_its_own_is_the_only_one():
+    config = Config(order=("cls", "seg"), epochs=(1, 2))
+    assert config.in_each_order() == [config]
+
+
+@pytest.mark.parametrize("epochs", [None, (4,), (1, 2, 3)])
+def test_all_orders_are_six_with_the_epochs_of_each_task_wherever_it_stands(epochs):
+    configs = Config(order=ALL_ORDERS, epochs=epochs, seeds=(3,)).in_each_order()
+    assert len({config.order for config in configs}) == 6
+    assert configs[0].order == ("seg", "det", "cls")
+    of = dict(zip(("seg", "det", "cls"), {None: EMBEDDED.epochs, (4,): (4, 4, 4)}.get(epochs, epochs), strict=True))
+    for config in configs:
+        assert sorted(config.order) == ["cls", "det", "seg"]
+        assert config.seeds == (3,)
+        assert config.resolved().epochs == tuple(of[key] for key in config.order)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from functools import partial
 
@@ -26,9 +27,15 @@ def values(answer):
     """The printed table as ``{metric: (value, images)}``."""
     assert answer.status == 0, answer.err
     head, _, *rows = answer.out.splitlines()
-    assert head.split() == ["metric", "value", "images"]
-    cells = [row.rsplit(maxsplit=2) for row in rows]
-    return {NAMES[name]: (float(value), int(images)) for name, value, images in cells}
+    assert head.split() == ["metric", "value", "95", "%", "interval", "images"]
+    found = {}
+    for row in rows:
+        # The names and the intervals hold single blanks.
+        name, value, interval, images = re.split(" {2,}", row.strip())
+        low, high = map(float, interval.split(" .. "))
+        assert low <= high
+        found[NAMES[name]] = (float(value), int(images))
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +72,26 @@ def test_saved_weights_have_the_last_values_of_the_run(invoke, weights, last, sh
         "Top5": 3,
     }
     assert 0 < last["mIoU"] < 1
+
+
+def test_the_intervals_are_those_of_the_run(invoke, weights, shared_mini_root):
+    answer = invoke(main, "--weights", weights, "--data-root", shared_mini_root, "--device", "cpu")
+    expected = json.loads((weights.parent / "results.json").read_text())["intervals"]
+    rows = answer.out.splitlines()[2:]
+    assert len(rows) == len(expected) == 5
+    for row in rows:
+        name = NAMES[re.split(" {2,}", row)[0]]
+        assert " .. ".join(f"{end:.3f}" for end in expected[name]) in row
+
+
+def test_what_cannot_be_measured_is_a_dash(invoke, weights, mini_root):
+    annotations = mini_root / "mini_coco_det" / "annotations" / "mini_instances_val2017.json"
+    annotations.write_text(json.dumps(json.loads(annotations.read_text()) | {"annotations": []}))
+    answer = invoke(main, "--weights", weights, "--data-root", mini_root, "--tasks", "det")
+    assert [row.split() for row in answer.out.splitlines()[2:]] == [
+        ["detection", "AP50", "-", "-", "2"],
+        ["detection", "AP", "-", "-", "2"],
+    ]
 
 
 def test_only_the_folders_of_the_tasks_asked_for_are_read(invoke, weights, last, mini_root):

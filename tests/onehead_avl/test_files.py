@@ -4,7 +4,7 @@ import json
 import pytest
 
 from onehead_avl.errors import OutputError
-from onehead_avl.files import replacing, write_json
+from onehead_avl.files import replacing, write_json, write_text
 
 
 def names(folder):
@@ -80,3 +80,15 @@ def test_json_refuses_what_is_no_number(tmp_path, value):
         write_json(tmp_path / "file.json", {"new": [value]})
     assert json.loads((tmp_path / "file.json").read_text()) == {"old": 1}
     assert names(tmp_path) == ["file.json"]
+
+
+def test_text_is_written_as_utf_8_in_place_of_the_old(tmp_path):
+    for text in ("old", "+-: \u00b1\n"):
+        write_text(tmp_path / "file.md", text)
+        assert (tmp_path / "file.md").read_bytes() == text.encode()
+    assert names(tmp_path) == ["file.md"]
+
+
+def test_text_that_cannot_be_written_is_an_output_error(tmp_path):
+    with pytest.raises(OutputError, match="could not be written"):
+        write_text(tmp_path / "missing" / "file.md", "text")

@@ -8,9 +8,10 @@ import torchvision
 from PIL import Image
 
 from onehead_avl.config import Config
+from onehead_avl.errors import TrainingError
 from onehead_avl.model.saved import load_model
 from onehead_avl.report.results import SCORES
-from onehead_avl.run import scores_of
+from onehead_avl.run import require_finite, scores_of
 from onehead_avl.tasks import Task
 
 FILES = {
@@ -29,10 +30,10 @@ def table(path):
 
 
 @pytest.fixture(scope="module")
-def two_seeds(train, tmp_path_factory):
-    """A folder with a run of seed 1 and, after it, one of seed 0."""
-    folder = tmp_path_factory.mktemp("seeds") / "runs"
-    answer = train(folder, "--seeds", "1", "0")
+def joint(compared, train, tmp_path_factory):
+    """A finished run of joint training; a comparison with the same configuration went before it."""
+    folder = tmp_path_factory.mktemp("joint") / "run"
+    answer = train(folder, "--strategy", "joint", "--epochs", "1", "2", "2")
     assert answer.status == 0, answer.err
     return folder
 
@@ -112,12 +113,121 @@ def test_the_checklist_counts_replayed_images_and_pictures(trained):
 
 def test_the_tables_are_printed(trained):
     folder, answer = trained
-    assert "strategy replay, seed 0: seg -> det -> cls\n" in answer.out
     final = results(folder)["metrics"]["outcomes"]["mIoU"]["final"]
     (row,) = [line for line in answer.out.splitlines() if line.startswith("segmentation mIoU")]
     assert f" {final:.4f} " in row
     assert "replayed images a step" in answer.out
     assert f"written to {folder}\n" in answer.out
+
+
+def test_the_intervals_are_of_every_metric(trained):
+    found = results(trained[0])["intervals"]
+    assert set(found) == {name for names in SCORES.values() for name in names}
+    outcomes = results(trained[0])["metrics"]["outcomes"]
+    for name, (low, high) in found.items():
+        assert 0 <= low <= outcomes[name]["final"] <= high <= 1
+    assert found["mIoU"][0] < found["mIoU"][1]
+
+
+def test_the_costs_are_measured(trained):
+    found = results(trained[0])
+    assert found["stored_bytes"] == 4 * (3 * 64**2 + 4)  # four pictures and their weights in the reservoir
+    assert found["peak_memory_bytes"] is None or found["peak_memory_bytes"] > 10 * 2**20
+    assert found["options"] == {"replay": {}}
+
+
+def test_the_checklist_says_what_the_strategy_keeps(trained, joint, compared):
+    folders = (trained[0], joint, compared[0] / "naive_seg-det-cls_seed0")
+    rules = [{rule["name"]: rule for rule in results(folder)["checklist"]} for folder in folders]
+    assert [
+        (rule["what the strategy keeps"]["measured"], rule["what the strategy keeps"]["passed"]) for rule in rules
+    ] == [
+        ("segmentation samples", True),
+        ("samples of every task", False),
+        ("nothing", True),
+    ]
+
+
+def test_joint_training_is_one_stage_of_all_tasks(joint):
+    found = results(joint)
+    (row,) = found["metrics"]["matrix"]
+    assert row["after"] == "joint"
+    assert set(found["seconds"]) == {"joint"}
+    for name, outcome in found["metrics"]["outcomes"].items():
+        assert outcome["just_learned"] == outcome["final"] == row[name] is not None
+        assert outcome["forgetting"] is outcome["drop_from_just_learned"] is None
+    assert set(found["intervals"]) == set(found["metrics"]["outcomes"])
+    assert found["stored_bytes"] is None
+    assert {rule["measured"] for rule in found["checklist"] if rule["name"] == "replayed images a step"} == {None}
+    assert not [rule for rule in found["checklist"] if "drop" in rule["name"]]
+
+
+def test_joint_training_sees_as_many_pictures_as_the_stages_together(joint):
+    rows = table(joint / "training_results.csv")
+    assert [row["epoch"] for row in rows] == ["0", "1"]  # the mean of 1, 2 and 2 epochs
+
+
+def test_joint_training_learns_every_task_in_its_minibatches(joint):
+    evaluated = table(joint / "eval_results.csv")
+    assert [row["eval_exp"] for row in evaluated] == ["0", "1", "2"]
+    assert {entry.name for entry in joint.iterdir()} == FILES
+
+
+def test_from_scratch_reports_each_task_after_its_own_stage_alone(compared):
+    found = results(compared[0] / "from-scratch_seg-det-cls_seed0")
+    own = {row["after"]: row for row in found["metrics"]["matrix"]}
+    for metric, outcome in found["metrics"]["outcomes"].items():
+        assert outcome["just_learned"] == outcome["single_task"] == own[outcome["task"]][metric]
+        assert outcome["forgetting"] is outcome["drop_from_just_learned"] is None
+        assert (outcome["final"] is None) == (outcome["task"] != "cls")
+    assert set(found["intervals"]) == {"Top1", "Top5"}  # of the others' models none is left
+    assert not [
+        rule for rule in found["checklist"] if "drop" in rule["name"] and rule["measured"] not in (None, "+0.0%")
+    ]
+
+
+def test_the_first_stage_of_from_scratch_is_that_of_any_other_strategy(compared):
+    first = [
+        results(compared[0] / f"{name}_seg-det-cls_seed0")["metrics"]["matrix"] for name in ("from-scratch", "naive")
+    ]
+    assert first[0][0] == first[1][0]
+    assert first[0][1:] != first[1][1:]
+
+
+def test_a_single_run_knows_the_single_task_values_of_a_comparison_before_it(compared, train, tmp_path):
+    answer = train(tmp_path / "run", "--strategy", "naive", "--seeds", "1", "--set")
+    assert answer.status == 2
+    answer = train(tmp_path / "run", "--strategy", "naive", "--seeds", "1")
+    assert answer.status == 0, answer.err
+    alone = results(compared[0] / "from-scratch_seg-det-cls_seed1")["metrics"]["outcomes"]
+    found = results(tmp_path / "run")["metrics"]["outcomes"]
+    assert {name: each["single_task"] for name, each in found.items()} == {
+        name: each["just_learned"] for name, each in alone.items()
+    }
+    assert results(tmp_path / "run")["metrics"] == results(compared[0] / "naive_seg-det-cls_seed1")["metrics"]
+
+
+def test_weights_that_explode_are_one_sentence_and_status_1(train, tmp_path):
+    answer = train(
+        tmp_path / "run",
+        *("--strategy", "ewc", "--set", "ewc.lambda=1e300", "--order", "seg", "cls"),
+    )
+    assert answer.status == 1
+    assert "Traceback" not in answer.err + answer.out
+    last = answer.err.strip().splitlines()[-1]
+    assert last.startswith("error: expected finite weights after 1 epochs, found infinities or not-a-numbers in ")
+    assert "--set" in last
+    assert not (tmp_path / "run" / "results.json").exists()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_no_numbers_are_refused(value):
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    require_finite(model, 1)
+    with torch.no_grad():
+        model[1].weight[0, 1] = value
+    with pytest.raises(TrainingError, match=r"after 4 epochs, .* in 1 tensors, the first of them 1\.weight; lower"):
+        require_finite(model, 4)
 
 
 def test_forgetting_is_what_avalanche_measured(trained):
@@ -144,20 +254,21 @@ def test_the_matrix_is_what_the_csv_log_says(trained):
             assert float(row[metric]) == matrix[int(row["training_exp"])][metric]
 
 
-def test_the_same_seed_gives_the_same_run(trained, two_seeds):
-    first, again = trained[0], two_seeds / "replay-seed0"
+def test_the_same_seed_gives_the_same_run(trained, compared):
+    first, again = trained[0], compared[0] / "replay_seg-det-cls_seed0"
     assert results(again)["seed"] == 0
-    assert results(first)["metrics"] == results(again)["metrics"]
+    assert results(first)["metrics"]["matrix"] == results(again)["metrics"]["matrix"]
+    assert results(first)["intervals"] == results(again)["intervals"]
     values = [[(row["metric"], row["value"]) for row in table(folder / "metrics.csv")] for folder in (first, again)]
     assert values[0] == values[1]
     weights = [load_model(folder / "model.safetensors").model.state_dict() for folder in (first, again)]
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
 
 
-def test_another_seed_gives_another_run(trained, two_seeds):
-    other = two_seeds / "replay-seed1"
+def test_another_seed_gives_another_run(trained, compared):
+    other = compared[0] / "replay_seg-det-cls_seed1"
     assert results(other)["seed"] == 1
-    assert results(trained[0])["metrics"] != results(other)["metrics"]
+    assert results(trained[0])["metrics"]["matrix"] != results(other)["metrics"]["matrix"]
 
 
 def test_the_text_log_is_avalanches(trained):
@@ -176,9 +287,8 @@ def test_the_weights_know_their_classes_and_size(trained):
 
 
 def test_each_strategy_has_a_folder_of_its_own(two_strategies):
-    assert {entry.name for entry in two_strategies.iterdir()} == {"naive-seed0", "replay-seed0"}
     for name, replayed in (("naive", "0"), ("replay", "2")):
-        folder = two_strategies / f"{name}-seed0"
+        folder = two_strategies / f"{name}_seg-cls_seed0"
         assert {entry.name for entry in folder.iterdir()} == FILES
         assert results(folder)["strategy"] == name
         assert json.loads((folder / "config.json").read_text())["strategy"] == [name]
@@ -187,10 +297,12 @@ def test_each_strategy_has_a_folder_of_its_own(two_strategies):
 
 
 def test_strategies_of_one_seed_start_alike_and_part_when_one_replays(two_strategies):
-    naive, replay = (results(two_strategies / f"{name}-seed0")["metrics"]["matrix"] for name in ("naive", "replay"))
+    naive, replay = (
+        results(two_strategies / f"{name}_seg-cls_seed0")["metrics"]["matrix"] for name in ("naive", "replay")
+    )
     assert naive[0] == replay[0]
     losses = [
-        [row["training_loss"] for row in table(two_strategies / f"{name}-seed0" / "training_results.csv")]
+        [row["training_loss"] for row in table(two_strategies / f"{name}_seg-cls_seed0" / "training_results.csv")]
         for name in ("naive", "replay")
     ]
     assert losses[0][:2] == losses[1][:2]
@@ -198,7 +310,7 @@ def test_strategies_of_one_seed_start_alike_and_part_when_one_replays(two_strate
 
 
 def test_tasks_that_were_not_learned_are_no_outcome(two_strategies):
-    found = results(two_strategies / "naive-seed0")
+    found = results(two_strategies / "naive_seg-cls_seed0")
     assert list(found["metrics"]["outcomes"]) == ["mIoU", "Top1", "Top5"]
     assert all(row["AP50"] is None for row in found["metrics"]["matrix"])
     assert not [rule for rule in found["checklist"] if rule["name"].startswith("AP50")]
@@ -211,6 +323,7 @@ def test_what_cannot_be_measured_is_unknown_and_not_zero(train, mini_root, tmp_p
     assert answer.status == 0, answer.err
     found = results(tmp_path / "run")
     assert [row["AP50"] for row in found["metrics"]["matrix"]] == [None, None]
+    assert found["intervals"]["AP50"] is found["intervals"]["AP"] is None
     assert set(found["metrics"]["outcomes"]["AP50"].values()) == {"det", None}
     (rule,) = [rule for rule in found["checklist"] if rule["name"] == "AP50 drop from just learned"]
     assert (rule["measured"], rule["passed"]) == (None, None)
@@ -218,15 +331,15 @@ def test_what_cannot_be_measured_is_unknown_and_not_zero(train, mini_root, tmp_p
 
 
 def test_periodic_evaluation_fills_the_training_log(two_strategies):
-    rows = table(two_strategies / "naive-seed0" / "training_results.csv")
+    rows = table(two_strategies / "naive_seg-cls_seed0" / "training_results.csv")
     assert [(row["training_exp"], row["epoch"]) for row in rows] == [("0", "0"), ("0", "1"), ("1", "0")]
-    matrix = results(two_strategies / "naive-seed0")["metrics"]["matrix"]
+    matrix = results(two_strategies / "naive_seg-cls_seed0")["metrics"]["matrix"]
     assert [float(rows[1]["val_mIoU"]), float(rows[2]["val_mIoU"])] == [row["mIoU"] for row in matrix]
     assert all(row["val_mIoU"] and row["val_Top1"] and not row["val_AP"] for row in rows)
 
 
 def test_pretrained_weights_keep_their_batch_statistics(two_strategies):
-    model = load_model(two_strategies / "replay-seed0" / "model.safetensors").model
+    model = load_model(two_strategies / "replay_seg-cls_seed0" / "model.safetensors").model
     start = torch.load(two_strategies.parent / "start.pth", weights_only=True)
     kept = {name: value for name, value in model.backbone.state_dict().items() if name.endswith("running_var")}
     assert len(kept) > 10

@@ -133,6 +133,43 @@ def test_joining_one_batch_changes_nothing(mixed):
     assert_same(Target.cat([mixed]), mixed)
 
 
+def test_torch_joins_batches_along_the_first_dimension(mixed):
+    more = Target.cat([detection(4), segmentation(6, 2)])
+    expected = Target.cat([mixed, more])
+    for joined in (torch.cat((mixed, more)), torch.cat([mixed, more], dim=0)):
+        assert_same(joined, expected)
+    with pytest.raises(ValueError, match="at least one target"):
+        Target.__torch_function__(torch.cat, (Target,), ([],))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda target: torch.cat([target, target], dim=1),
+        lambda target: torch.cat([target, target], 1),
+        lambda target: torch.stack([target, target]),
+        lambda target: torch.unique(target),
+        lambda target: torch.nn.functional.cross_entropy(torch.zeros(4, 2), target),
+        lambda target: target.label.add(target),
+    ],
+    ids=["cat along 1", "cat along 1 by position", "stack", "unique", "cross_entropy", "add"],
+)
+def test_what_else_torch_does_to_tensors_is_refused(mixed, ask):
+    with pytest.raises(TypeError):
+        ask(mixed)
+
+
+def test_a_clone_shares_nothing(mixed):
+    clone = mixed.clone()
+    assert_same(clone, mixed)
+    for part in PARTS:
+        assert getattr(clone, part).data_ptr() != getattr(mixed, part).data_ptr(), part
+    clone.label.fill_(5)
+    clone.boxes.fill_(5)
+    assert mixed.label.tolist() == [ABSENT, ABSENT, 7, ABSENT]
+    assert mixed.boxes[1, 0].tolist() == [1, 2, 3, 4]
+
+
 def test_joining_nothing_is_refused():
     with pytest.raises(ValueError, match="at least one target"):
         Target.cat([])

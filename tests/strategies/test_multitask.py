@@ -1,240 +1,74 @@
-import math
-from itertools import pairwise
-
 import pytest
 import torch
-from avalanche.training.plugins import SupervisedPlugin
-from torch import nn
-from torch.optim import AdamW
+from avalanche.core import SupervisedPlugin
 
-from onehead_avl.evaluation.plugins import evaluator
-from onehead_avl.model.criterion import MultiTaskLoss
-from onehead_avl.model.layout import Layout
-from onehead_avl.model.network import OneHeadNet
 from onehead_avl.tasks import Task
-from scenarios.embedded import embedded_data
-from scenarios.stream import heterogeneous_benchmark, layout_of
-from strategies.memory import segmentation_replay
-from strategies.multitask import (
-    CLIP_NORM,
-    PRETRAINED_RATES,
-    RANDOM_RATES,
-    WARMUP,
-    MultiTask,
-    parameter_groups,
-    warmup_cosine,
-)
+from strategies.multitask import MultiTask
+from strategies.optimisation import Optimisation
 
 pytestmark = pytest.mark.filterwarnings("ignore:No loggers specified")
 
-SIZE = 32
-LR = 1e-3
-
 
 class Watch(SupervisedPlugin):
-    """Notes what the optimizer does in each experience."""
-
-    def __init__(self):
-        super().__init__()
-        self.optimizers, self.fresh, self.rates, self.finals = [], [], [], []
+    """Notes the optimizer that it finds at the start of an experience."""
 
     def before_training_exp(self, strategy, **kwargs):
-        self.optimizers.append(strategy.optimizer)
-        self.fresh.append(not strategy.optimizer.state)
-        self.rates.append([])
-
-    def before_update(self, strategy, **kwargs):
-        assert strategy.optimizer is self.optimizers[-1]
-        self.rates[-1].append([group["lr"] for group in strategy.optimizer.param_groups])
-
-    def after_training_exp(self, strategy, **kwargs):
-        assert strategy.optimizer.state
-        self.finals.append([group["lr"] for group in strategy.optimizer.param_groups])
+        self.groups = len(strategy.optimizer.param_groups)
 
 
-def make(model, plugins=(), criterion=None, **options):
-    return MultiTask(
-        model=model,
-        criterion=criterion or MultiTaskLoss(model.layout),
-        plugins=list(plugins),
-        evaluator=evaluator(model.layout),
-        **options,
-    )
+@pytest.fixture
+def make(setting):
+    return lambda *plugins, **options: MultiTask(**setting().arguments(plugins), **options)
 
 
-@pytest.fixture(scope="module")
-def data():
-    return [embedded_data(task, size=SIZE, n_train=20, n_val=1) for task in Task]
+def recipes(strategy):
+    return [plugin for plugin in strategy.plugins if isinstance(plugin, Optimisation)]
 
 
-@pytest.fixture(scope="module")
-def watched(data):
-    """Three experiences of 2 epochs of 10 steps, with replay, seen by a watch."""
-    torch.manual_seed(0)
-    watch = Watch()
-    model = OneHeadNet(layout_of(data), channels=16)
-    strategy = make(model, [segmentation_replay(4, 1), watch], lr=LR, train_mb_size=2, train_epochs=2)
-    for experience in heterogeneous_benchmark(data, list(Task), SIZE).train_stream:
-        strategy.train(experience)
-    return watch
-
-
-@pytest.fixture(params=[True, False], ids=["pretrained", "random"])
-def model(request):
-    return OneHeadNet(Layout(3, 2, 2), pretrained=request.param, channels=16)
-
-
-def rate_and_decay(groups):
-    """What the groups say of each parameter."""
-    return {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
-
-
-def test_every_trainable_parameter_is_in_exactly_one_group(model):
-    grouped = [id(p) for group in parameter_groups(model, 1.0, 0.5, 0.1) for p in group["params"]]
-    assert len(grouped) == len(set(grouped))
-    assert set(grouped) == {id(p) for p in model.parameters()}
-
-
-def test_frozen_parameters_are_in_none(model):
-    for parameter in model.backbone.parameters():
-        parameter.requires_grad_(False)
-    grouped = {id(p) for group in parameter_groups(model, 1.0, 0.5, 0.1) for p in group["params"]}
-    assert grouped == {id(p) for part in (model.neck, model.head) for p in part.parameters()}
-
-
-def test_the_backbone_has_a_rate_of_its_own(model):
-    found = rate_and_decay(parameter_groups(model, lr=1.0, backbone_lr=0.5, weight_decay=0.1))
-    for name, parameter in model.named_parameters():
-        assert found[id(parameter)][0] == (0.5 if name.startswith("backbone.") else 1.0)
-
-
-def test_biases_and_normalisation_are_not_decayed(model):
-    found = rate_and_decay(parameter_groups(model, 1.0, 0.5, weight_decay=0.1))
-    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d | nn.GroupNorm)]
-    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
-    assert len(norms) > 10
-    for module in (*norms, *convolutions):
-        if module.bias is not None:
-            assert found[id(module.bias)][1] == 0
-    assert {found[id(module.weight)][1] for module in norms} == {0}
-    assert {found[id(module.weight)][1] for module in convolutions} == {0.1}
-
-
-def test_the_usual_rates_depend_on_the_start_of_the_backbone(model):
-    found = rate_and_decay(make(model).optimizer.param_groups)
-    rate, backbone_rate = PRETRAINED_RATES if model.backbone.pretrained else RANDOM_RATES
-    assert {found[id(p)][0] for p in model.backbone.parameters()} == {backbone_rate}
-    assert {found[id(p)][0] for part in (model.neck, model.head) for p in part.parameters()} == {rate}
-
-
-def test_a_pretrained_backbone_learns_slower_and_a_random_one_does_not():
-    assert PRETRAINED_RATES[1] < PRETRAINED_RATES[0]
-    assert RANDOM_RATES[1] == RANDOM_RATES[0]
-
-
-def test_rates_and_decay_can_be_chosen(model):
-    strategy = make(model, lr=0.5, backbone_lr=0.25, weight_decay=0.125)
-    strategy.make_optimizer()
-    assert set(rate_and_decay(strategy.optimizer.param_groups).values()) == {
-        (rate, decay) for rate in (0.5, 0.25) for decay in (0.125, 0.0)
-    }
-
-
-def test_each_experience_begins_with_a_new_optimizer_of_fresh_state(watched):
-    assert len({id(optimizer) for optimizer in watched.optimizers}) == 3
-    assert all(type(optimizer) is AdamW for optimizer in watched.optimizers)
-    assert watched.fresh == [True, True, True]
-
-
-def test_the_new_optimizer_trains_the_whole_model(watched):
-    for optimizer in watched.optimizers:
-        counts = [sum(p.numel() for p in group["params"]) for group in optimizer.param_groups]
-        assert sum(counts) == sum(p.numel() for group in watched.optimizers[0].param_groups for p in group["params"])
-
-
-def test_the_rate_rises_falls_and_ends_at_zero_in_every_experience(watched):
-    for rates, final in zip(watched.rates, watched.finals, strict=True):
-        assert len(rates) == 20
-        head = [rate[-1] for rate in rates]
-        assert head[0] < 0.5 * LR
-        assert max(head) == pytest.approx(LR, rel=0.02)
-        peak = head.index(max(head))
-        assert peak == 1  # a twentieth of the steps
-        assert head[peak:] == sorted(head[peak:], reverse=True)
-        assert 0 < head[-1] < 0.02 * LR
-        assert max(final) < 1e-9
-
-
-def test_the_schedule_is_the_same_in_every_experience_with_replay_or_without(watched):
-    assert watched.rates[0] == watched.rates[1] == watched.rates[2]
-
-
-def test_the_schedule_spans_the_epochs_of_each_experience(data):
-    watch = Watch()
-    strategy = make(OneHeadNet(layout_of(data), channels=16), [watch], lr=LR, train_mb_size=10)
-    for experience, epochs in zip(heterogeneous_benchmark(data, list(Task), SIZE).train_stream, (1, 2, 3), strict=True):
-        strategy.train_epochs = epochs
-        strategy.train(experience)
-    assert [len(rates) for rates in watch.rates] == [2, 4, 6]
-    assert all(max(final) < 1e-9 for final in watch.finals)
-
-
-def test_all_groups_follow_the_schedule_from_their_own_rate():
-    data = [embedded_data(task, size=SIZE, n_train=4, n_val=1) for task in Task]
-    watch = Watch()
-    model = OneHeadNet(layout_of(data), pretrained=True, channels=16)
-    strategy = make(model, [watch], lr=LR, backbone_lr=LR / 8, train_mb_size=1)
-    strategy.train(heterogeneous_benchmark(data, [Task.CLS], SIZE).train_stream[0])
-    for step, rates in enumerate(watch.rates[0]):
-        factor = warmup_cosine(step / 4)
-        assert rates == pytest.approx([factor * LR / 8] * 2 + [factor * LR] * 2)
-
-
-def test_warm_up_and_cosine():
-    assert 0 < warmup_cosine(0) < 0.2
-    assert warmup_cosine(WARMUP) == 1
-    assert warmup_cosine(WARMUP + (1 - WARMUP) / 2) == pytest.approx(0.5)
-    assert warmup_cosine(1) == pytest.approx(0)
-    assert warmup_cosine(1.5) == pytest.approx(0)
-    values = [warmup_cosine(step / 1000) for step in range(1001)]
-    peak = values.index(max(values))
-    assert values[: peak + 1] == sorted(values[: peak + 1])
-    assert values[peak:] == sorted(values[peak:], reverse=True)
-    assert max(abs(after - before) for before, after in pairwise(values)) < 0.03  # no jump
-
-
-@pytest.mark.parametrize(("scale", "clipped"), [(1e6, True), (1e-3, False)])
-def test_gradients_are_clipped_before_the_step(data, scale, clipped):
-    norms = {}
-
-    class Scaled(MultiTaskLoss):
-        def __call__(self, output, target):
-            return super().__call__(output, target) * scale
-
-    def norm(model):
-        return math.sqrt(sum(float(p.grad.square().sum()) for p in model.parameters() if p.grad is not None))
-
-    class Norms(SupervisedPlugin):
-        def before_update(self, strategy, **kwargs):
-            norms["before"] = norm(strategy.model)
-
-        def after_update(self, strategy, **kwargs):
-            norms["after"] = norm(strategy.model)
-
-    model = OneHeadNet(layout_of(data), channels=16)
-    strategy = make(model, [Norms()], criterion=Scaled(model.layout), train_mb_size=20)
-    strategy.train(heterogeneous_benchmark(data, [Task.SEG], SIZE).train_stream[0])
-    if clipped:
-        assert norms["before"] > 10 * CLIP_NORM
-        assert norms["after"] == pytest.approx(CLIP_NORM, rel=1e-3)
-    else:
-        assert 0 < norms["before"] == norms["after"] < CLIP_NORM
-
-
-def test_a_step_changes_backbone_neck_and_head(data):
-    torch.manual_seed(0)
-    model = OneHeadNet(layout_of(data), channels=16)
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    make(model, train_mb_size=20).train(heterogeneous_benchmark(data, [Task.SEG], SIZE).train_stream[0])
-    changed = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+def test_a_step_changes_backbone_neck_and_head(make, stream):
+    strategy = make()
+    before = {name: value.clone() for name, value in strategy.model.state_dict().items()}
+    strategy.train(stream[0])
+    after = strategy.model.state_dict()
+    changed = {name.split(".")[0] for name, value in after.items() if not torch.equal(value, before[name])}
     assert changed == {"backbone", "neck", "head"}
+
+
+def test_one_strategy_learns_every_task_in_turn(make, stream, tiny):
+    strategy = make()
+    seen = []
+
+    class Tasks(SupervisedPlugin):
+        def after_training_iteration(self, strategy, **kwargs):
+            seen.append({Task(task) for task in strategy.mb_y.task.tolist()})
+
+    strategy.plugins.append(Tasks())
+    for experience in stream:
+        strategy.train(experience)
+    assert seen == [{Task.SEG}] * 2 + [{Task.DET}] * 2 + [{Task.CLS}] * 2
+
+
+def test_the_optimisation_is_the_usual_one_unless_another_is_given(make):
+    (usual,) = recipes(make())
+    assert usual._rates == Optimisation()._rates
+    other = Optimisation(lr=0.5)
+    assert recipes(make(optimisation=other)) == [other]
+
+
+def test_the_optimisation_comes_after_the_plugins_that_are_given(make, stream):
+    before, after = Watch(), Watch()
+    strategy = make(before)
+    strategy.plugins.append(after)
+    strategy.train(stream[2])
+    assert (before.groups, after.groups) == (1, 4)
+
+
+def test_a_strategy_shares_no_plugins_with_another(make):
+    (one,), (other,) = recipes(make()), recipes(make())
+    assert one is not other
+
+
+def test_the_given_list_of_plugins_is_not_changed(setting):
+    plugins = [Watch()]
+    MultiTask(**setting().arguments() | {"plugins": plugins})
+    assert len(plugins) == 1

@@ -6,7 +6,7 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from onehead_avl.evaluation.coco import Truth, coco_ap
+from onehead_avl.evaluation.coco import CocoMatches, Truth
 from onehead_avl.model.decode import Detections
 
 BOX = (10.0, 10.0, 30.0, 40.0)
@@ -30,7 +30,7 @@ def found(*boxes, labels=None, scores=None):
 
 
 def ap(predictions, truths, n_classes=1):
-    result = coco_ap(predictions, truths, n_classes)
+    result = CocoMatches(predictions, truths, n_classes).ap()
     assert set(result) == {"AP", "AP50"}
     return result["AP"], result["AP50"]
 
@@ -111,6 +111,23 @@ def test_it_agrees_with_the_reference_on_files(tmp_path, seed):
     assert ap(predictions, truths, 4) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_pictures_count_as_often_as_they_are_named(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    predictions, truths = random_data(rng, n_images=12, n_classes=4)
+    matches = CocoMatches(predictions, truths, 4)
+    for chosen in (rng.integers(12, size=12).tolist(), [5, 5, 5, 3], [7]):
+        expected = ap_from_files(tmp_path, [predictions[i] for i in chosen], [truths[i] for i in chosen], 4)
+        assert list(matches.ap(chosen).values()) == pytest.approx(expected, abs=1e-6)
+    assert matches.ap() == matches.ap(range(12)) == CocoMatches(predictions, truths, 4).ap()
+
+
+def test_pictures_without_objects_measure_nothing_however_often_they_are_named():
+    matches = CocoMatches([found(BOX), found(BOX)], [truth(BOX), truth()], 1)
+    assert matches.ap([1, 1]) == {"AP": None, "AP50": None}
+    assert matches.ap([0, 0, 0]) == {"AP": pytest.approx(1), "AP50": pytest.approx(1)}
+
+
 # By hand
 
 
@@ -177,20 +194,16 @@ def test_a_crowd_is_never_missed():
 @pytest.mark.parametrize("prediction", [found(), found(BOX)], ids=["nothing found", "something found"])
 @pytest.mark.parametrize("objects", [truth(), truth(BOX, crowd=[True])], ids=["no truth", "a crowd only"])
 def test_without_objects_nothing_is_measured(prediction, objects):
-    assert coco_ap([prediction], [objects], 2) == {"AP": None, "AP50": None}
-
-
-def test_without_pictures_nothing_is_measured():
-    assert coco_ap([], [], 2) == {"AP": None, "AP50": None}
+    assert CocoMatches([prediction], [objects], 2).ap() == {"AP": None, "AP50": None}
 
 
 def test_objects_without_detections_score_zero():
-    assert coco_ap([found(), found()], [truth(BOX), truth()], 2) == {"AP": 0.0, "AP50": 0.0}
+    assert CocoMatches([found(), found()], [truth(BOX), truth()], 2).ap() == {"AP": 0.0, "AP50": 0.0}
 
 
 def test_as_many_predictions_as_truths_are_expected():
     with pytest.raises(ValueError, match="got 1 and 2"):
-        coco_ap([found()], [truth(), truth()], 1)
+        CocoMatches([found()], [truth(), truth()], 1).ap()
 
 
 def test_nothing_is_printed(capfd):

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 import torch
+from torchmetrics.classification import MulticlassJaccardIndex
 
-from onehead_avl.evaluation.metrics import CocoAP, MeanIoU, TopAccuracy, task_metrics
+from onehead_avl.evaluation.metrics import CocoAP, MeanIoU, TopAccuracy, mean_iou, task_metrics
 from onehead_avl.model.layout import Layout
 from onehead_avl.target import VOID, Target
 from onehead_avl.tasks import Task
@@ -30,7 +31,7 @@ def enlarged(logits, height, width):
     return logits
 
 
-def mean_iou(predictions, masks, n_classes):
+def voc_score(predictions, masks, n_classes):
     """PASCAL VOC's score from a confusion matrix over all pixels that are not void."""
     confusion = np.zeros((n_classes, n_classes), dtype=np.int64)
     for prediction, mask in zip(predictions, masks, strict=True):
@@ -81,7 +82,7 @@ def test_miou_agrees_with_a_confusion_matrix(seed, classes):
         enlarged(logits[:9].astype(np.float64), *size).argmax(axis=0)
         for logits, size in zip(output, SIZES, strict=True)
     ]
-    expected = mean_iou(predictions, masks, 9)
+    expected = voc_score(predictions, masks, 9)
     assert 0.05 < expected < 0.95
     target = Target.cat([segmentation(mask) for mask in masks])
     assert target.mask.shape == (6, 41, 33)
@@ -138,6 +139,29 @@ def test_miou_of_nothing_but_void_is_not_measured(layout):
     mask = np.array([[0, 0, 0], [1, 1, 1]])
     both = [(painted(layout, mask), segmentation(mask)), (output, void)]
     assert measured(MeanIoU(layout), *both) == measured(MeanIoU(layout), *both[::-1]) == {"mIoU": 1.0}
+
+
+@pytest.mark.parametrize("classes", [5, 21])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_score_of_a_confusion_matrix_is_that_of_torchmetrics(classes, seed):
+    torch.manual_seed(seed)
+    # The last two classes occur nowhere, the one before them in predictions only.
+    truth, prediction = torch.randint(classes - 3, (4, 20, 20)), torch.randint(classes - 2, (4, 20, 20))
+    truth[torch.rand(truth.shape) < 0.1] = VOID
+    prediction = torch.where(torch.rand(truth.shape) < 0.5, truth.clamp(max=classes - 3), prediction)
+    confusion = torch.zeros(classes, classes, dtype=torch.long)
+    for row, column in zip(truth[truth != VOID].tolist(), prediction[truth != VOID].tolist(), strict=True):
+        confusion[row, column] += 1
+    expected = MulticlassJaccardIndex(classes, ignore_index=VOID)(prediction, truth).item()
+    assert 0.1 < expected < 0.9
+    assert mean_iou(confusion) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_confusion_matrix_by_hand():
+    # Rows are truth: class 0 has 3 pixels right, 1 missed; class 1 has 2 right; class 2 does not occur.
+    confusion = torch.tensor([[3, 1, 0], [0, 2, 0], [0, 0, 0]])
+    assert mean_iou(confusion) == pytest.approx((3 / 4 + 2 / 3) / 2)
+    assert mean_iou(torch.zeros(3, 3, dtype=torch.long)) is None
 
 
 # Average precision

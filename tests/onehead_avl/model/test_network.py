@@ -26,6 +26,17 @@ def test_the_output_is_one_tensor_at_stride_8(network, height, width):
     assert output.isfinite().all()
 
 
+def test_the_features_are_what_the_head_sees():
+    torch.manual_seed(0)
+    network = OneHeadNet(FULL, channels=16).eval()
+    image = torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        features = network.get_features(image)
+        assert features.shape == (2, 16, 8, 12)
+        assert torch.equal(network.head(features), network(image))
+    assert features.std() > 0.01
+
+
 @pytest.mark.parametrize("name", TAPS)
 def test_every_backbone_fits(name, layout):
     with torch.no_grad():

@@ -21,18 +21,25 @@ class Model(nn.Module):
         self.rest = nn.Parameter(torch.empty(parameters - layers, device="meta"))
 
 
-def rules(*, model=None, latency_ms=1.0, seconds=(1.0,), replayed=0, pictures=PICTURES):
+def rules(*, model=None, latency_ms=1.0, seconds=(1.0,), replayed=0, pictures=PICTURES, keeps="nothing", allowed=True):
     """The rules that do not ask for metrics, by name."""
-    stages = [Stage(task, 1, time, {}) for task, time in zip(Task, seconds, strict=False)]
+    stages = [Stage((task,), 1, time, {}) for task, time in zip(Task, seconds, strict=False)]
     found = checklist(
-        model=model or Model(), latency_ms=latency_ms, stages=stages, outcomes=[], replayed=replayed, pictures=pictures
+        model=model or Model(),
+        latency_ms=latency_ms,
+        stages=stages,
+        outcomes=[],
+        replayed=replayed,
+        pictures=pictures,
+        keeps=keeps,
+        keeps_allowed=allowed,
     )
     return {rule.name: rule for rule in found}
 
 
 def drops(*rows, single_task=None):
     """The rules about forgetting, by name, for a stream with these metrics after each stage."""
-    stages = [Stage(task, 1, 1.0, dict(zip(("mIoU", "AP50", "Top1"), row, strict=True))) for task, row in rows]
+    stages = [Stage((task,), 1, 1.0, dict(zip(("mIoU", "AP50", "Top1"), row, strict=True))) for task, row in rows]
     found = checklist(
         model=Model(),
         latency_ms=1.0,
@@ -69,6 +76,9 @@ def drops(*rows, single_task=None):
         ("replayed images a step", {"replayed": 10}, "10", True),
         ("replayed images a step", {"replayed": 11}, "11", False),
         ("replayed images a step", {"replayed": None}, None, None),
+        ("what the strategy keeps", {"keeps": "a model"}, "a model", True),
+        ("what the strategy keeps", {"keeps": "all samples", "allowed": False}, "all samples", False),
+        ("what the strategy keeps", {"keeps": None, "allowed": None}, None, None),
     ],
 )
 def test_a_rule_passes_up_to_its_limit_and_not_beyond(name, case, measured, passed):
@@ -86,7 +96,14 @@ def test_all_limits_are_shown():
         "train / val images a task": "240 / 60",
         "detection classes": "10",
         "replayed images a step": "<= 10",
+        "what the strategy keeps": "no samples but segmentation",
     }
+
+
+def test_what_an_unknown_strategy_keeps_is_not_said():
+    found = checklist(model=Model(), latency_ms=1.0, stages=[], outcomes=[], replayed=None, pictures=PICTURES)
+    (rule,) = [rule for rule in found if rule.name == "what the strategy keeps"]
+    assert (rule.measured, rule.passed) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +153,27 @@ def test_what_was_not_measured_neither_passes_nor_fails():
 
 def test_a_single_task_forgets_nothing():
     assert drops((Task.SEG, (0.4, None, None))) == {}
+
+
+def test_tasks_learned_last_together_have_had_no_chance_to_be_forgotten():
+    stages = [
+        Stage((Task.SEG,), 1, 1.0, {"mIoU": 0.5}),
+        Stage((Task.DET, Task.CLS), 1, 1.0, {"mIoU": 0.5, "AP50": 0.1, "Top1": 0.5}),
+    ]
+    found = checklist(
+        model=Model(),
+        latency_ms=1.0,
+        stages=stages,
+        outcomes=outcomes(stages, {"AP50": 0.1}),
+        replayed=0,
+        pictures=PICTURES,
+    )
+    assert [(rule.name, rule.passed) for rule in found if "drop" in rule.name] == [
+        ("mIoU drop from just learned", True),
+        ("mIoU drop from single task", True),
+        ("AP50 drop from single task", True),
+        ("Top1 drop from single task", None),
+    ]
 
 
 def test_the_default_network_is_within_its_limits():

@@ -12,8 +12,8 @@ from onehead_avl.report.results import Stage, outcomes
 from onehead_avl.tasks import Task
 
 STAGES = [
-    Stage(Task.CLS, 2, 1.0, {"Top1": 0.5, "mIoU": 0.1}),
-    Stage(Task.SEG, 3, 1.0, {"Top1": 0.4, "mIoU": 0.3}),
+    Stage((Task.CLS,), 2, 1.0, {"Top1": 0.5, "mIoU": 0.1}),
+    Stage((Task.SEG,), 3, 1.0, {"Top1": 0.4, "mIoU": 0.3}),
 ]
 LOSS = [("0", 1, "", "Loss_Epoch", 3.0), ("0", 2, "", "Loss_Epoch", 2.0), ("1", 1, "", "Loss_Epoch", 4.0)]
 SCORES = [
@@ -111,7 +111,7 @@ def test_one_stage_is_a_plot(tmp_path, metrics_csv, drawn):
 
 
 def test_a_metric_that_was_never_measured_has_an_empty_plot(tmp_path, metrics_csv, drawn):
-    stages = [Stage(Task.DET, 2, 1.0, {"AP50": None}), Stage(Task.CLS, 3, 1.0, {"Top1": 0.4})]
+    stages = [Stage((Task.DET,), 2, 1.0, {"AP50": None}), Stage((Task.CLS,), 3, 1.0, {"Top1": 0.4})]
     plot_metrics(tmp_path / "metrics.png", metrics_csv([SCORES[3]]), stages, outcomes(stages))
     assert_picture(tmp_path / "metrics.png")
     first, second = drawn[0].axes

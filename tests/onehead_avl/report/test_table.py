@@ -1,13 +1,13 @@
 from onehead_avl.report.checklist import Rule
 from onehead_avl.report.results import Stage, outcomes
-from onehead_avl.report.table import checklist_table, layout_table, results_table
+from onehead_avl.report.table import checklist_table, layout_table, number, results_table, span
 from onehead_avl.tasks import Task
 
 
 def test_the_results_table():
     stages = [
-        Stage(Task.SEG, 3, 10.0, {"mIoU": 0.5, "Top1": 0.1, "Top5": 0.5}),
-        Stage(Task.CLS, 1, 30.0, {"mIoU": 0.4, "Top1": 0.75}),
+        Stage((Task.SEG,), 3, 10.0, {"mIoU": 0.5, "Top1": 0.1, "Top5": 0.5}),
+        Stage((Task.CLS,), 1, 30.0, {"mIoU": 0.4, "Top1": 0.75}),
     ]
     assert results_table(stages, outcomes(stages, {"Top1": 0.875})) == "\n".join(
         [
@@ -23,7 +23,10 @@ def test_the_results_table():
 
 
 def test_a_gain_shows_as_negative_forgetting():
-    stages = [Stage(Task.DET, 1, 1.0, {"AP50": 0.25, "AP": 0.0}), Stage(Task.SEG, 1, 1.0, {"AP50": 0.5, "AP": 0.0})]
+    stages = [
+        Stage((Task.DET,), 1, 1.0, {"AP50": 0.25, "AP": 0.0}),
+        Stage((Task.SEG,), 1, 1.0, {"AP50": 0.5, "AP": 0.0}),
+    ]
     rows = [line.split() for line in results_table(stages, outcomes(stages)).splitlines()]
     assert rows[2] == ["detection", "AP50", "[0.2500]", "0.5000", "-0.2500", "-100.0%", "0.2500"]
     assert rows[3] == ["detection", "AP", "[0.0000]", "0.0000", "+0.0000", "-", "0.0000"]
@@ -46,3 +49,8 @@ def test_the_checklist_table():
 
 def test_columns_are_as_wide_as_their_widest_cell():
     assert layout_table([["a", "bb"], ["cccc", "d"]]) == "a     bb\n--------\ncccc   d"
+
+
+def test_values_and_intervals_that_were_not_measured_are_a_dash():
+    assert (number(0.0), number(None), number(0.25, "+.1%")) == ("0.0000", "-", "+25.0%")
+    assert (span((0.0, 0.25)), span(None), span([0.5, 1], ".1f")) == ("0.000 .. 0.250", "-", "0.5 .. 1.0")

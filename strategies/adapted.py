@@ -1,0 +1,165 @@
+"""Avalanche's methods that need a little help with an output that is a map and targets that are no integers."""
+
+import copy
+from types import SimpleNamespace
+
+import torch
+from avalanche.benchmarks.utils import DataAttribute, TaskAwareSupervisedClassificationDataset, TaskLabels
+from avalanche.models.base_model import BaseModel
+from avalanche.training.plugins import FeatureDistillationPlugin, LFLPlugin, LwFPlugin, MIRPlugin
+from avalanche.training.regularization import LearningWithoutForgetting
+from avalanche.training.supervised.der import DER as AvalancheDER
+from avalanche.training.supervised.lamaml import LaMAML as AvalancheLaMAML
+from avalanche.training.templates import SupervisedTemplate
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+from torch.utils.data import DataLoader, Dataset
+
+from onehead_avl.model.network import OneHeadNet
+from onehead_avl.target import Target, collate
+
+BaseModel.register(OneHeadNet)  # it has the get_features that LFL asks of a model
+
+
+class LwF(LwFPlugin):
+    """Learning without forgetting for every old task: Avalanche's distils only task 0 of a model with one output."""
+
+    def __init__(self, alpha: float, temperature: float) -> None:
+        super().__init__(alpha, temperature)
+        self.lwf = _LwFOfEveryTask(alpha, temperature)
+
+
+class _LwFOfEveryTask(LearningWithoutForgetting):
+    def _distillation_loss(self, out: Tensor, prev_out: Tensor, active_units) -> Tensor:
+        # The mean over cells: Avalanche's sums over all but the batch, which would tie alpha to the resolution.
+        return super()._distillation_loss(out, prev_out, active_units) / (out.shape[-2] * out.shape[-1])
+
+    def _lwf_penalty(self, out: Tensor, x: Tensor, curr_model: nn.Module) -> Tensor | int:
+        if self.prev_model is None:
+            return 0
+        with torch.no_grad():
+            before = self.prev_model(x)
+        return sum(self._distillation_loss(out, before, units) for units in self.prev_classes_by_task.values())
+
+
+class LFL(LFLPlugin):
+    """Less-forgetful learning; the layer it freezes is a convolution, where Avalanche's looks for a linear one."""
+
+    def after_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
+        """Keep the model, and freeze the output layer."""
+        self.prev_model = copy.deepcopy(strategy.model).requires_grad_(False)
+        strategy.model.head[-1].requires_grad_(False)
+
+
+class FeatureDistillation(FeatureDistillationPlugin):
+    """Distillation of the features that the head sees: Avalanche's asks the model for a ``features`` attribute.
+
+    The model has it during the loss alone: a tensor with a graph cannot be copied with a model, and other plugins copy
+    models and run them.
+    """
+
+    def before_training(self, strategy: SupervisedTemplate, **kwargs) -> None:
+        """Have the model remember its features."""
+        if not hasattr(strategy.model, "features"):
+            strategy.model.head.register_forward_pre_hook(_remember)
+            strategy.model.register_forward_hook(_show)
+
+    def after_forward(self, strategy: SupervisedTemplate, **kwargs) -> None:
+        """Take the features of the minibatch."""
+        self._features, strategy.model.features = strategy.model.features, None
+
+    def before_backward(self, strategy: SupervisedTemplate, **kwargs) -> None:
+        """Add the loss of the features."""
+        strategy.model.features = self._features
+        super().before_backward(strategy, **kwargs)
+        strategy.model.features = self._features = None
+
+
+def _remember(head: nn.Module, inputs: tuple) -> None:
+    (head.input,) = inputs
+
+
+def _show(model: nn.Module, inputs: tuple, output: Tensor) -> None:
+    model.features, model.head.input = model.head.input, None
+
+
+class MIR(MIRPlugin):
+    """Maximally interfered retrieval; Avalanche's tells what is old from integer targets."""
+
+    def after_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
+        """Take samples of the experience that ends into the memory, all of which is old to the next one."""
+        self.storage_policy.post_adapt(strategy, strategy.experience)
+        loader = DataLoader(self.storage_policy.buffer, batch_size=self.subsample, shuffle=True, collate_fn=collate)
+        self.replay_loader = _forever(loader)
+
+
+def _forever(loader):
+    while True:
+        yield from loader
+
+
+class DER(AvalancheDER):
+    """Dark experience replay; Avalanche's has the cross-entropy of classifiers built in.
+
+    A stored output belongs to one view of its picture, so that view is stored with it: another one, cropped and
+    flipped anew, would have another map.
+    """
+
+    training_epoch = SupervisedTemplate.training_epoch
+
+    def criterion(self) -> Tensor:
+        """The loss of the current minibatch, and while training that of the replayed samples before it."""
+        if not self.is_training or self.replay_loader is None:
+            return super().criterion()
+        n = self.batch_size_mem
+        return (
+            self._criterion(self.mb_output[n:], self.mb_y[n:])
+            + self.alpha * mse_loss(self.mb_output[:n], self.batch_logits)
+            + self.beta * self._criterion(self.mb_output[:n], self.mb_y[:n])
+        )
+
+    def _after_training_exp(self, **kwargs) -> None:
+        self.replay_loader = None
+        views = SimpleNamespace(dataset=_drawn_once(self.experience.dataset))
+        self.storage_policy.update(
+            SimpleNamespace(experience=views, model=self.model, train_mb_size=self.train_mb_size, device=self.device)
+        )
+        SupervisedTemplate._after_training_exp(self, **kwargs)
+
+
+def _drawn_once(dataset: TaskAwareSupervisedClassificationDataset) -> TaskAwareSupervisedClassificationDataset:
+    """One view of every sample, the same each time it is asked for."""
+    return TaskAwareSupervisedClassificationDataset(
+        [_Views(dataset)],
+        data_attributes=[
+            DataAttribute(list(dataset.targets), "targets"),
+            TaskLabels(list(dataset.targets_task_labels)),
+        ],
+        collate_fn=collate,
+    )
+
+
+class _Views(Dataset):
+    """Draws the view of a sample again from a random seed of its own: seeds need less memory than pictures."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._seeds = torch.randint(2**31, (len(dataset),)).tolist()
+
+    def __len__(self) -> int:
+        return len(self._seeds)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Target]:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(self._seeds[index])
+            picture, target, *_ = self._dataset[index]
+        return picture, target
+
+
+class LaMAML(AvalancheLaMAML):
+    """Look-ahead MAML from the model's own start: Avalanche's overwrites it with random weights."""
+
+    def __init__(self, *, model: nn.Module, **kwargs) -> None:
+        start = copy.deepcopy(model.state_dict())
+        super().__init__(model=model, **kwargs)
+        model.load_state_dict(start)

@@ -1,0 +1,236 @@
+import importlib
+import sys
+from textwrap import dedent
+
+import pytest
+from avalanche.training import plugins as avalanche_plugins
+from avalanche.training import supervised
+
+from onehead_avl.errors import UsageError
+from strategies.build import build, import_attribute, import_plugins
+from strategies.distillation import Distillation
+from strategies.multitask import MultiTask
+from strategies.named import options_of
+from strategies.optimisation import Optimisation
+
+pytestmark = pytest.mark.filterwarnings("ignore:No loggers specified")
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Write a module into the working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+
+    def write(name, code):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        (tmp_path / f"{name}.py").write_text(dedent(code))
+        importlib.invalidate_caches()
+
+    return write
+
+
+def sentence_of(call, *arguments):
+    with pytest.raises(UsageError) as caught:
+        call(*arguments)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    return sentence
+
+
+def indices(strategy, *kinds):
+    """The positions of plugins, each the only one of its kind."""
+    found = [[i for i, plugin in enumerate(strategy.plugins) if isinstance(plugin, kind)] for kind in kinds]
+    assert all(len(positions) == 1 for positions in found)
+    return [positions[0] for positions in found]
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("replay+lwf", [avalanche_plugins.ReplayPlugin, avalanche_plugins.LwFPlugin]),
+        ("lwf+replay", [avalanche_plugins.LwFPlugin, avalanche_plugins.ReplayPlugin]),
+        ("ewc+si+mas", [avalanche_plugins.EWCPlugin, avalanche_plugins.SynapticIntelligencePlugin]),
+        ("onehead", [avalanche_plugins.ReplayPlugin, Distillation]),
+    ],
+)
+def test_a_combination_is_all_its_plugins_in_order_and_then_the_optimisation(name, kinds, built):
+    strategy = built(name)
+    assert type(strategy) is MultiTask
+    order = indices(strategy, *kinds, Optimisation)
+    assert order == sorted(order)
+
+
+def test_options_go_to_their_own_part_of_a_combination(built):
+    strategy = built("ewc+lwf", "ewc.lambda=7", "lwf.alpha=0.25")
+    ewc, lwf = (
+        strategy.plugins[i] for i in indices(strategy, avalanche_plugins.EWCPlugin, avalanche_plugins.LwFPlugin)
+    )
+    assert (ewc.ewc_lambda, lwf.lwf.alpha) == (7, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "plugin", "attributes"),
+    [
+        ("avalanche.training.supervised:Naive", [], None, {}),
+        (
+            "avalanche.training.supervised:AGEM",
+            ["AGEM.patterns_per_exp=4", "AGEM.sample_size=3"],
+            avalanche_plugins.AGEMPlugin,
+            {"patterns_per_experience": 4, "sample_size": 3},
+        ),
+        (
+            "avalanche.training.supervised:EWC",
+            ["EWC.ewc_lambda=0.5", "EWC.mode=online", "EWC.decay_factor=0.1"],
+            avalanche_plugins.EWCPlugin,
+            {"ewc_lambda": 0.5, "mode": "online", "decay_factor": 0.1},
+        ),
+    ],
+)
+def test_a_strategy_of_avalanches_that_nobody_named_learns_the_stream(path, options, plugin, attributes, built, learn):
+    strategy = built(path, *options)
+    assert type(strategy) is getattr(supervised, path.rpartition(":")[2])
+    if plugin is not None:
+        (position,) = indices(strategy, plugin)
+        assert {key: getattr(strategy.plugins[position], key) for key in attributes} == attributes
+    before = strategy.model.head[-1].weight.clone()
+    learn(strategy)
+    assert len(strategy.optimizer.param_groups) == 4  # of the usual optimisation
+    assert all(value.isfinite().all() for value in strategy.model.state_dict().values())
+    assert not strategy.model.head[-1].weight.equal(before)
+
+
+def test_a_class_of_a_module_in_the_working_directory_is_built(write, built, learn):
+    write(
+        "my_strategies",
+        """
+        from avalanche.training.supervised import Naive
+
+        class Mine(Naive):
+            def __init__(self, *, strength, name="usual", **arguments):
+                super().__init__(**arguments)
+                self.strength, self.name = strength, name
+        """,
+    )
+    strategy = built("my_strategies:Mine", "Mine.strength=0.5", "Mine.name=other")
+    assert type(strategy).__name__ == "Mine"
+    assert (strategy.strength, strategy.name) == (0.5, "other")
+    assert strategy.train_mb_size == 4
+    learn(strategy, 2)
+
+
+def test_a_multi_task_strategy_of_the_users_is_optimised_once(write, built):
+    write("mine", "from strategies.multitask import MultiTask\n\nclass Mine(MultiTask):\n    pass\n")
+    indices(built("mine:Mine"), Optimisation)
+
+
+def test_a_function_that_returns_a_strategy_will_do(write, built):
+    write(
+        "factory",
+        """
+        from strategies.multitask import MultiTask
+
+        def make(optimizer, plugins, epochs=1, **arguments):
+            return MultiTask(plugins=plugins[:-1], train_epochs=epochs, **arguments)
+        """,
+    )
+    strategy = built("factory:make", "make.epochs=3")
+    assert type(strategy) is MultiTask
+    assert strategy.train_epochs == 3
+    indices(strategy, Optimisation)
+
+
+@pytest.mark.parametrize("path", ["no_such_module:Thing", "avalanche.nothing:Thing", ":Thing"])
+def test_a_module_that_is_not_there_is_one_sentence(path, built):
+    sentence = sentence_of(built, path)
+    assert sentence.startswith(f"{path}: the module {path.partition(':')[0]!r} cannot be imported (")
+    assert sentence.endswith("; correct the path")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import nothing_like_this", "nothing_like_this"),
+        ("raise RuntimeError('on purpose')", "on purpose"),
+        ("1 +", ""),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_one_sentence(code, reason, write, built):
+    write("broken", code)
+    sentence = sentence_of(built, "broken:Thing")
+    assert sentence.startswith("broken:Thing: the module 'broken' cannot be imported (")
+    assert reason in sentence
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("avalanche.training.supervised:Nonsense", "supervised/__init__.py"),
+        ("avalanche.training.supervised:", "supervised/__init__.py"),
+        ("sys:Nonsense", "no file"),
+    ],
+)
+def test_a_name_that_a_module_does_not_have_is_one_sentence(path, place, built):
+    module, _, attribute = path.partition(":")
+    sentence = sentence_of(built, path)
+    assert sentence.startswith(f"{path}: expected {attribute!r} in module {module!r} (")
+    assert f"{place}), found no such name" in sentence
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "reason"),
+    [
+        ("avalanche.training.supervised:Naive", ["Naive.nonsense=1"], "unexpected keyword argument: nonsense"),
+        ("avalanche.training.supervised:EWC", [], "missing 1 required keyword-only argument: 'ewc_lambda'"),
+        ("string:capwords", [], "unexpected keyword argument"),
+        ("math:pi", [], "not callable"),
+    ],
+)
+def test_what_does_not_take_the_arguments_is_one_sentence(path, options, reason, built):
+    sentence = sentence_of(built, path, *options)
+    assert sentence.startswith(f"{path} cannot be called with model, criterion, ")
+    assert reason in sentence
+    assert "--set" in sentence
+
+
+def test_what_returns_no_strategy_is_one_sentence(write, built):
+    write("factory", "def make(**arguments):\n    return 3\n")
+    assert sentence_of(built, "factory:make") == "factory:make: expected a strategy of Avalanche's, found int"
+
+
+def test_the_users_plugins_are_built_from_import_paths(setting, learn, built):
+    paths = ["avalanche.training.plugins:EWCPlugin", "avalanche.training.plugins:LwFPlugin"]
+    options, wrong = options_of(["naive", *paths], ["EWCPlugin.ewc_lambda=7", "LwFPlugin.alpha=0.5"])
+    assert wrong == []
+    plugins = import_plugins(paths, options)
+    assert [type(plugin) for plugin in plugins] == [avalanche_plugins.EWCPlugin, avalanche_plugins.LwFPlugin]
+    assert (plugins[0].ewc_lambda, plugins[1].lwf.alpha) == (7, 0.5)
+    strategy = build("naive", setting(plugins=plugins), options)
+    learn(strategy, 0, 1)
+    assert len(plugins[0].importances) == 2
+    assert plugins[1].lwf.prev_model is not None
+
+
+def test_no_paths_are_no_plugins():
+    assert import_plugins([], {}) == []
+
+
+def test_a_plugin_that_lacks_an_option_is_one_sentence():
+    path = "avalanche.training.plugins:EWCPlugin"
+    sentence = sentence_of(import_plugins, [path], {"EWCPlugin": {}})
+    assert sentence.startswith(f"{path} cannot be called with no arguments (")
+    assert "ewc_lambda" in sentence
+
+
+@pytest.mark.parametrize(("path", "kind"), [("collections:OrderedDict", "OrderedDict"), ("builtins:list", "list")])
+def test_what_is_no_plugin_is_one_sentence(path, kind):
+    assert sentence_of(import_plugins, [path], {}) == f"{path}: expected a plugin of Avalanche's, found {kind}"
+
+
+def test_plugins_that_are_not_there_are_one_sentence():
+    assert "cannot be imported" in sentence_of(import_plugins, ["nothing:Plugin"], {})
+    assert "found no such name" in sentence_of(import_plugins, ["avalanche.training.plugins:Nonsense"], {})
+
+
+def test_what_a_path_names_is_imported():
+    assert import_attribute("avalanche.training.plugins:LwFPlugin") is avalanche_plugins.LwFPlugin

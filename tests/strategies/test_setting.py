@@ -1,0 +1,47 @@
+import pytest
+import torch
+from avalanche.core import SupervisedPlugin
+from torch.optim import AdamW
+
+from strategies.optimisation import Optimisation
+
+pytestmark = pytest.mark.filterwarnings("ignore:No loggers specified")
+
+
+@pytest.fixture
+def plugins():
+    return [SupervisedPlugin() for _ in range(3)]
+
+
+def test_the_arguments_are_what_the_setting_says(setting):
+    given = setting(train_mb_size=5, eval_mb_size=3, eval_every=2)
+    arguments = given.arguments()
+    assert arguments["model"] is given.model
+    assert arguments["criterion"] is given.criterion
+    assert arguments["evaluator"] is given.evaluator
+    assert arguments["device"] == torch.device("cpu")
+    assert [arguments[name] for name in ("train_mb_size", "eval_mb_size", "eval_every")] == [5, 3, 2]
+
+
+def test_the_plugins_of_a_method_come_before_the_users(setting, plugins):
+    given = setting(plugins=plugins[2:])
+    assert given.arguments(plugins[:2])["plugins"] == plugins
+    assert given.arguments()["plugins"] == plugins[2:]
+
+
+def test_other_strategies_are_given_the_optimisation_after_all_plugins(setting, plugins):
+    given = setting(plugins=plugins[2:])
+    arguments = given.optimised(plugins[:2])
+    *first, last = arguments["plugins"]
+    assert first == plugins
+    assert type(last) is Optimisation
+    assert type(arguments["optimizer"]) is AdamW
+    assert arguments.keys() - {"optimizer"} == given.arguments().keys()
+
+
+def test_arguments_can_be_asked_for_again(setting, plugins):
+    given = setting(plugins=plugins)
+    one, other = given.optimised(), given.optimised()
+    assert len(one["plugins"]) == len(other["plugins"]) == 4
+    assert one["plugins"][-1] is not other["plugins"][-1]
+    assert given.plugins == plugins
