@@ -33,7 +33,7 @@ DETECTION_OBJECTS = {
 
 @pytest.fixture
 def mini_root(tmp_path: Path) -> Path:
-    """A data folder with all three tasks in the challenge's layout, every picture of another size.
+    """A data folder with all three tasks in the challenge's layout, every picture of a split of another size.
 
     Segmentation: 4 train and 2 val pictures; picture i holds class i + 1 within a rim of void. Detection: 4 and 2
     pictures, the classes person, car and dog, a crowd in both splits, one train picture without objects.
@@ -57,18 +57,21 @@ def _write_root(root: Path) -> Path:
     return root
 
 
-def _picture(position: int) -> Image.Image:
-    """A picture of (40 + 4 * position) x (30 + 2 * position) pixels: a bright rectangle on a slope of grey."""
+def _picture(position: int, split: str, first_channel: int) -> Image.Image:
+    """A picture of (40 + 4 * position) x (30 + 2 * position) pixels: a bright rectangle on a slope of grey.
+
+    The rectangle has another colour in each split, and in each task another channel for the same position.
+    """
     height, width = 30 + 2 * position, 40 + 4 * position
     pixels = np.linspace(0, 120, height * width * 3).reshape(height, width, 3).astype(np.uint8)
-    pixels[8:20, 10:30, position % 3] = 250
+    pixels[8:20, 10:30, (position + first_channel) % 3] = {"train": 250, "val": 230}[split]
     return Image.fromarray(pixels)
 
 
 def _write_segmentation(folder: Path, pictures: int) -> None:
     folder.mkdir(parents=True)
     for position in range(pictures):
-        picture = _picture(position)
+        picture = _picture(position, folder.name, 0)
         indices = np.zeros((picture.height, picture.width), dtype=np.uint8)
         indices[7:21, 9:31] = 255
         indices[8:20, 10:30] = position + 1
@@ -83,7 +86,7 @@ def _write_detection(folder: Path, split: str) -> None:
     (folder / "annotations").mkdir(exist_ok=True)
     images, annotations = [], []
     for position, objects in enumerate(DETECTION_OBJECTS[split]):
-        picture = _picture(position)
+        picture = _picture(position, split, 1)
         image = {"id": 100 + position, "file_name": f"{100 + position:012d}.jpg"}
         images.append({**image, "width": picture.width, "height": picture.height})
         picture.save(folder / split / image["file_name"])
@@ -107,7 +110,7 @@ def _write_classification(folder: Path, pictures: int) -> None:
     for position in range(pictures):
         name = CLASSIFICATION_CLASSES[position % len(CLASSIFICATION_CLASSES)]
         (folder / name).mkdir(parents=True, exist_ok=True)
-        _picture(position).save(folder / name / f"{name}_{position}.JPEG")
+        _picture(position, folder.name, 2).save(folder / name / f"{name}_{position}.JPEG")
 
 
 class Answer(NamedTuple):
