@@ -9,8 +9,11 @@ from scenarios.coco import read_coco, renumbered_categories
 from scenarios.findings import Fault, Finding, collecting, note_lines, refuse_fatal
 from scenarios.imagenette import read_imagenette
 from scenarios.inspection import absent_classes, repeated_pictures
+from scenarios.pictures import require_folder
 from scenarios.sample import Sample, TaskData
 from scenarios.voc import VOC_CLASSES, read_voc
+
+_FOLDERS = {Task.SEG: "mini_voc_seg", Task.DET: "mini_coco_det", Task.CLS: "imagenette_160"}
 
 
 def inspect_folder(root: Path, tasks: Sequence[Task]) -> list[Finding]:
@@ -80,7 +83,10 @@ def _read_all(root: Path, tasks: Sequence[Task]) -> tuple[list[TaskData], list[F
     """Read what can be read; the data are whole only if no finding is fatal."""
     _require_root(root)
     findings: list[Finding] = []
-    data = [_read_both(root, task, findings) for task in tasks]
+    data: list[TaskData] = []
+    for task in tasks:
+        with collecting(findings):
+            data.append(_read_both(root, task, findings))
     findings += repeated_pictures(data)
     for part in data:
         findings += absent_classes(part)
@@ -88,6 +94,7 @@ def _read_all(root: Path, tasks: Sequence[Task]) -> tuple[list[TaskData], list[F
 
 
 def _read_both(root: Path, task: Task, findings: list[Finding]) -> TaskData:
+    require_folder(root / _FOLDERS[task], f"the {task.title} data")
     train: list[Sample] = []
     val: list[Sample] = []
     classes = None
@@ -109,7 +116,7 @@ def _read(
         return read_imagenette(root, split, findings, classes)
     if classes is not None and tuple(classes) != VOC_CLASSES:
         raise Fault(
-            root / "mini_voc_seg" / split,
+            root / _FOLDERS[task] / split,
             f"the masks have the {len(VOC_CLASSES)} classes of PASCAL VOC but the model was trained for "
             f"{', '.join(classes)}; use weights that were trained on VOC",
         )

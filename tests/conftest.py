@@ -3,8 +3,10 @@
 import contextlib
 import io
 import json
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from typing import NamedTuple
 
 import numpy as np
@@ -111,6 +113,60 @@ def _write_classification(folder: Path, pictures: int) -> None:
         name = CLASSIFICATION_CLASSES[position % len(CLASSIFICATION_CLASSES)]
         (folder / name).mkdir(parents=True, exist_ok=True)
         _picture(position, folder.name, 2).save(folder / name / f"{name}_{position}.JPEG")
+
+
+class HungError(BaseException):
+    """A case took so long that it probably never ends; no code under test can catch it by mistake."""
+
+
+@pytest.fixture(scope="session")
+def no_hang() -> Callable[[], contextlib.AbstractContextManager]:
+    """Make a context that ends what hangs in it, a hundred times later than it should be done."""
+
+    @contextlib.contextmanager
+    def no_hang() -> Iterator[None]:
+        def stop(*_: object) -> None:
+            raise HungError
+
+        before = signal.signal(signal.SIGALRM, stop)
+        signal.alarm(10)
+        try:
+            yield
+        finally:
+            signal.alarm(0)
+            signal.signal(signal.SIGALRM, before)
+
+    return no_hang
+
+
+@pytest.fixture(scope="session")
+def damage() -> Callable[[Random, bytes], bytes]:
+    """Damage a file as disks, networks and editors do."""
+
+    def damage(rng: Random, content: bytes) -> bytes:
+        if not content:
+            return rng.randbytes(rng.randint(0, 50))
+        start = rng.randrange(len(content))
+        stop = min(len(content), start + rng.choice([1, 4, 64, 1000]))
+        length = stop - start
+        changed = bytearray(content)
+        kind = rng.choice(["flip"] * 4 + ["cut", "cut", "drop", "insert", "zero", "noise", "repeat", "head", "empty"])
+        if kind == "flip":
+            for position in rng.choices(range(len(content)), k=rng.choice([1, 1, 2, 8])):
+                changed[position] ^= 1 << rng.randrange(8)
+        elif kind == "head":  # where sizes and kinds are
+            changed[rng.randrange(min(len(content), 64))] = rng.randrange(256)
+        elif kind == "cut":
+            del changed[start:]
+        elif kind == "empty":
+            del changed[:]
+        else:
+            pieces = {"drop": b"", "insert": rng.randbytes(length) + content[start:stop], "zero": bytes(length)}
+            pieces |= {"noise": rng.randbytes(length), "repeat": content[start:stop] * 2}
+            changed[start:stop] = pieces[kind]
+        return bytes(changed)
+
+    return damage
 
 
 class Answer(NamedTuple):
