@@ -21,6 +21,9 @@ PICTURES = (".jpg", ".jpeg", ".png")
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 """What a picture may be stored as, whatever its name. Pillow knows more, but calls other programs for some of them."""
 
+MOST_PIXELS = 2**30 // 4 // 3
+"""What claims to be larger is taken for a decompression bomb: a quarter of a GiB as RGB, Pillow's own limit."""
+
 Item = TypeVar("Item")
 
 
@@ -167,12 +170,12 @@ def _open(path: Path, formats: Sequence[str]) -> Image.Image:
 @contextmanager
 def _strict_pillow() -> Iterator[None]:
     """Refuse truncated files and decompression bombs whatever other packages have set; show no other warnings."""
-    lenient = ImageFile.LOAD_TRUNCATED_IMAGES
-    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    before = ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS
+    ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = False, MOST_PIXELS
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
     finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES = lenient
+        ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = before

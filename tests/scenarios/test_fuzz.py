@@ -11,6 +11,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -140,7 +141,7 @@ def damaged_picture(rng: Random, root: Path, damage: Callable) -> Broken:
     broken = damage(rng, content)
 
     def check(data: TaskData, before: bytes) -> None:
-        sample = next(sample for sample in data.train + data.val if sample.name == str(root / file))
+        sample = sample_of(data, root / file, Path(file).suffix)
         if len(broken) < len(content) and content.startswith(broken):  # cut behind its last pixel
             whole = np.array(Image.open(io.BytesIO(content)).convert("RGB"))
             assert np.array_equal(sample.image.permute(1, 2, 0).numpy(), whole)
@@ -151,18 +152,26 @@ def damaged_picture(rng: Random, root: Path, damage: Callable) -> Broken:
 def damaged_mask(rng: Random, root: Path, damage: Callable) -> Broken:
     """A PNG has checksums, so no pixel may change unnoticed."""
     file = MASK.format(split_of(rng))
+    with Image.open(root / file) as mask:
+        width, height = mask.size
+    values = np.frombuffer(rng.randbytes(width * height), dtype=np.uint8).reshape(height, width) % 21
+    stored = io.BytesIO()
+    Image.fromarray(values).save(stored, "PNG", compress_level=rng.randrange(10))
 
     def check(data: TaskData, before: bytes) -> None:
-        picture = str(root / file).replace(".png", ".jpg")
-        sample = next(sample for sample in data.train + data.val if sample.name == picture)
-        assert np.array_equal(sample.mask.numpy(), np.array(Image.open(io.BytesIO(before))))
+        assert np.array_equal(sample_of(data, root / file, ".jpg").mask.numpy(), values)
 
-    return Broken(Task.SEG, file, damage(rng, (root / file).read_bytes()), check)
+    return Broken(Task.SEG, file, damage(rng, stored.getvalue()), check)
+
+
+def sample_of(data: TaskData, path: Path, suffix: str) -> Sample:
+    (sample,) = [sample for sample in data.train + data.val if sample.name == str(path.with_suffix(suffix))]
+    return sample
 
 
 # ... annotations of another structure ...
 
-DEEP, DEPTHS = "a list of lists of lists", (3, 50, 500, 900, 100_000)
+DEEP = "a list of lists of lists"
 ODD = [
     *(
         None,
@@ -206,7 +215,7 @@ def restructured_annotations(rng: Random, root: Path, damage: Callable) -> Broke
     for _ in range(rng.choice([1, 1, 1, 2, 5])):
         restructure(rng, content)
     text = json.dumps(content)
-    depth = rng.choice(DEPTHS)
+    depth = rng.choice([3, *(rng.randrange(700, 1000) for _ in range(8)), 100_000])  # Python's own limit is 1000
     text = text.replace(json.dumps(DEEP), "[" * depth + "]" * depth)
     return Broken(Task.DET, file, text.encode(), check=nothing_is_lost)
 
@@ -220,16 +229,19 @@ def restructure(rng: Random, content: Any) -> None:
     of_name: dict[str, list] = {}
     for place in candidates:
         of_name.setdefault(place[1] if isinstance(place[1], str) else "", []).append(place)
-    container, key = rng.choice(of_name[rng.choice(list(of_name))])
-    kind = rng.choice(["replace", "replace", "replace", "delete", "copy", "wrap", "number", "rename", "extend"])
+    namesakes = of_name[rng.choice(list(of_name))]
+    container, key = rng.choice(namesakes)
+    kind = rng.choice(["replace", "replace", "replace", "delete", "copy", "wrap", "number", "rename", "extend", "deep"])
     if kind == "replace":
         alike = [value for value in ODD if type(value) is type(container[key])]
         container[key] = rng.choice(alike if alike and rng.random() < 0.5 else ODD)
     elif kind == "delete":
         del container[key]
     elif kind == "copy":  # also makes ids and names that are there twice, or that belong elsewhere
-        other, other_key = rng.choice(candidates)
+        other, other_key = rng.choice(candidates if rng.random() < 0.3 else namesakes)
         container[key] = json.loads(json.dumps(other[other_key]))
+    elif kind == "deep":
+        container[key] = DEEP
     elif kind == "wrap":
         container[key] = [container[key]]
     elif kind == "number" and type(container[key]) in (int, float):
@@ -254,12 +266,14 @@ def nothing_is_lost(data: TaskData, before: bytes) -> None:
         for image in content["images"]:
             sample = read[Path(image["file_name"]).name]
             assert sample.image.shape[1:] == (image["height"], image["width"])
+            assert {type(image[key]) for key in ("id", "width", "height")} == {int}
             listed = [entry for entry in content["annotations"] if entry["image_id"] == image["id"]]
             for box, label, crowd, entry in zip(sample.boxes, sample.labels, sample.crowd, listed, strict=True):
                 x, y, w, h = entry["bbox"]
                 assert torch.allclose(box, torch.tensor([x, y, x + w, y + h]).float(), rtol=0, atol=ROUNDING + 1e-5)
                 assert data.classes[label] == names[entry["category_id"]]
-                assert crowd == bool(entry.get("iscrowd", 0))
+                assert crowd == entry.get("iscrowd", 0)
+                assert {type(entry[key]) for key in ("id", "image_id", "category_id")} == {int}
 
 
 # ... and pictures and masks that are whole, but of another content; whether they are valid is known.
@@ -275,8 +289,8 @@ def other_mask(rng: Random, root: Path, damage: Callable) -> Broken:
     with Image.open(root / file) as mask:
         width, height = mask.size
     size = (width, height) if rng.random() < 0.7 else rng.choice([(1, 1), (height, width), (width + 1, height)])
-    mode = rng.choice(["P", "P", "P", "L", "L", "1", "RGB", "RGBA", "LA", "I;16"])
-    top = rng.choice([20, 21, 255])
+    mode = rng.choice(["P", "P", "P", "P", "L", "L", "L", "1", "RGB", "RGBA", "LA", "I;16"])
+    top = rng.choice([20, 20, 21, 255])
     values = [rng.choice([rng.randint(0, top), 255, 0]) for _ in range(size[0] * size[1])]
     kind = rng.choice(["PNG"] * 4 + ["BMP", "JPEG"])
     stored = io.BytesIO()
@@ -295,20 +309,19 @@ def other_mask(rng: Random, root: Path, damage: Callable) -> Broken:
     right = right and all(value <= 20 or value == 255 for value in values)
 
     def same_values(data: TaskData, before: bytes) -> None:
-        path = str(root / file).replace(".png", ".jpg")
-        sample = next(sample for sample in data.train + data.val if sample.name == path)
-        assert sample.mask.flatten().tolist() == values
+        assert sample_of(data, root / file, ".jpg").mask.flatten().tolist() == values
 
     return Broken(Task.SEG, file, stored.getvalue(), same_values if right else refused_only)
 
 
 def bomb(rng: Random, root: Path, damage: Callable) -> Broken:
     """A few bytes that claim to be many pixels: by their header alone, or by zeros that pack well."""
-    side = rng.choice([10_000, 20_000, 40_000, 2**31 - 1])
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, rng.choice([0, 2, 3, 6]), 0, 0, 0))]
+    side, bits, data = rng.choice([(10_000, 1, _packed()), *((side, 8, b"") for side in (10_000, 40_000, 2**31 - 1))])
+    colour = 0 if bits == 1 else rng.choice([0, 2, 3, 6])
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", side, side, bits, colour, 0, 0, 0))]
     if rng.random() < 0.3:
         chunks.append((b"zTXt", b"a\0\0" + zlib.compress(bytes(100_000_000 if rng.random() < 0.05 else 1_100_000))))
-    chunks += [(b"IDAT", zlib.compress(bytes(rng.choice([10, 100_000])))), (b"IEND", b"")]
+    chunks += [(b"IDAT", data), (b"IEND", b"")]
     content = b"\x89PNG\r\n\x1a\n"
     for kind, body in chunks:
         content += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -316,11 +329,17 @@ def bomb(rng: Random, root: Path, damage: Callable) -> Broken:
     return Broken(task, file.format(split_of(rng)), content, refused_only)
 
 
+@cache
+def _packed() -> bytes:
+    """All the pixels of a picture of 10,000 x 10,000 black or white ones."""
+    return zlib.compress(bytes(10_000 * (1 + 10_000 // 8)))
+
+
 KINDS = {
     damaged_annotations: 400,
     restructured_annotations: 1500,
     damaged_picture: 500,
-    damaged_mask: 400,
+    damaged_mask: 600,
     other_mask: 300,
     bomb: 50,
 }

@@ -131,8 +131,10 @@ def test_a_pipe_is_refused_rather_than_waited_for(tmp_path):
 
 
 @pytest.mark.parametrize("side", [10_000, 40_000], ids=["Pillow warns", "Pillow raises"])
+@pytest.mark.parametrize("limit", [Image.MAX_IMAGE_PIXELS, None], ids=["", "sizes are not limited elsewhere"])
 @pytest.mark.parametrize("read", [read_rgb, read_indices])
-def test_decompression_bomb_is_an_error_and_no_warning(tmp_path, recwarn, side, read):
+def test_decompression_bomb_is_an_error_and_no_warning(tmp_path, monkeypatch, recwarn, side, read, limit):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     path = png_claiming(tmp_path / "a.png", side)
     with pytest.raises(DataError, match="decompression bomb") as caught:
         read(path)
