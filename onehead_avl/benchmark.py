@@ -38,9 +38,9 @@ def main() -> None:
 def _data(config: Config) -> list:
     """The pictures of all three tasks."""
     if config.data is not None:
-        from scenarios.folder import read_folder
+        from scenarios.folder import read_tasks
 
-        return [read_folder(config.data, task) for task in Task]
+        return read_tasks(config.data, list(Task), tell=lambda line: print(f"note: {line}", file=sys.stderr))
     from scenarios.embedded import embedded_data
 
     print(

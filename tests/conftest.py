@@ -3,8 +3,10 @@
 import contextlib
 import io
 import json
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from typing import NamedTuple
 
 import numpy as np
@@ -42,7 +44,7 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def mini_root(tmp_path: Path) -> Path:
-    """A data folder with all three tasks in the challenge's layout, every picture of another size.
+    """A data folder with all three tasks in the challenge's layout, every picture of a split of another size.
 
     Segmentation: 4 train and 2 val pictures; picture i holds class i + 1 within a rim of void. Detection: 4 and 2
     pictures, the classes person, car and dog, a crowd in both splits, one train picture without objects.
@@ -66,18 +68,21 @@ def _write_root(root: Path) -> Path:
     return root
 
 
-def _picture(position: int) -> Image.Image:
-    """A picture of (40 + 4 * position) x (30 + 2 * position) pixels: a bright rectangle on a slope of grey."""
+def _picture(position: int, split: str, first_channel: int) -> Image.Image:
+    """A picture of (40 + 4 * position) x (30 + 2 * position) pixels: a bright rectangle on a slope of grey.
+
+    The rectangle has another colour in each split, and in each task another channel for the same position.
+    """
     height, width = 30 + 2 * position, 40 + 4 * position
     pixels = np.linspace(0, 120, height * width * 3).reshape(height, width, 3).astype(np.uint8)
-    pixels[8:20, 10:30, position % 3] = 250
+    pixels[8:20, 10:30, (position + first_channel) % 3] = {"train": 250, "val": 230}[split]
     return Image.fromarray(pixels)
 
 
 def _write_segmentation(folder: Path, pictures: int) -> None:
     folder.mkdir(parents=True)
     for position in range(pictures):
-        picture = _picture(position)
+        picture = _picture(position, folder.name, 0)
         indices = np.zeros((picture.height, picture.width), dtype=np.uint8)
         indices[7:21, 9:31] = 255
         indices[8:20, 10:30] = position + 1
@@ -92,7 +97,7 @@ def _write_detection(folder: Path, split: str) -> None:
     (folder / "annotations").mkdir(exist_ok=True)
     images, annotations = [], []
     for position, objects in enumerate(DETECTION_OBJECTS[split]):
-        picture = _picture(position)
+        picture = _picture(position, split, 1)
         image = {"id": 100 + position, "file_name": f"{100 + position:012d}.jpg"}
         images.append({**image, "width": picture.width, "height": picture.height})
         picture.save(folder / split / image["file_name"])
@@ -116,7 +121,61 @@ def _write_classification(folder: Path, pictures: int) -> None:
     for position in range(pictures):
         name = CLASSIFICATION_CLASSES[position % len(CLASSIFICATION_CLASSES)]
         (folder / name).mkdir(parents=True, exist_ok=True)
-        _picture(position).save(folder / name / f"{name}_{position}.JPEG")
+        _picture(position, folder.name, 2).save(folder / name / f"{name}_{position}.JPEG")
+
+
+class HungError(BaseException):
+    """A case took so long that it probably never ends; no code under test can catch it by mistake."""
+
+
+@pytest.fixture(scope="session")
+def no_hang() -> Callable[[], contextlib.AbstractContextManager]:
+    """Make a context that ends what hangs in it, a hundred times later than it should be done."""
+
+    @contextlib.contextmanager
+    def no_hang() -> Iterator[None]:
+        def stop(*_: object) -> None:
+            raise HungError
+
+        before = signal.signal(signal.SIGALRM, stop)
+        signal.alarm(10)
+        try:
+            yield
+        finally:
+            signal.alarm(0)
+            signal.signal(signal.SIGALRM, before)
+
+    return no_hang
+
+
+@pytest.fixture(scope="session")
+def damage() -> Callable[[Random, bytes], bytes]:
+    """Damage a file as disks, networks and editors do."""
+
+    def damage(rng: Random, content: bytes) -> bytes:
+        if not content:
+            return rng.randbytes(rng.randint(0, 50))
+        start = rng.randrange(len(content))
+        stop = min(len(content), start + rng.choice([1, 4, 64, 1000]))
+        length = stop - start
+        changed = bytearray(content)
+        kind = rng.choice(["flip"] * 4 + ["cut", "cut", "drop", "insert", "zero", "noise", "repeat", "head", "empty"])
+        if kind == "flip":
+            for position in rng.choices(range(len(content)), k=rng.choice([1, 1, 2, 8])):
+                changed[position] ^= 1 << rng.randrange(8)
+        elif kind == "head":  # where sizes and kinds are
+            changed[rng.randrange(min(len(content), 64))] = rng.randrange(256)
+        elif kind == "cut":
+            del changed[start:]
+        elif kind == "empty":
+            del changed[:]
+        else:
+            pieces = {"drop": b"", "insert": rng.randbytes(length) + content[start:stop], "zero": bytes(length)}
+            pieces |= {"noise": rng.randbytes(length), "repeat": content[start:stop] * 2}
+            changed[start:stop] = pieces[kind]
+        return bytes(changed)
+
+    return damage
 
 
 class Answer(NamedTuple):

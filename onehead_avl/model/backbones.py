@@ -96,12 +96,23 @@ def load_backbone(backbone: Backbone, source: str) -> None:
             f"{source}: the weights do not fit {backbone.name} ({str(error).splitlines()[-1].strip()}); "
             "choose the file that belongs to this backbone"
         ) from None
+    broken = not_finite(backbone)
+    if broken:
+        raise WeightsError(
+            f"{source}: expected finite numbers, but {broken[0]!r} holds others; choose a file that is not damaged"
+        )
     missing = [key for key in missing if not key.endswith("num_batches_tracked")]
     if missing:
         raise WeightsError(
             f"{source}: expected every 'features.*' tensor of {backbone.name}, but {len(missing)} are missing "
             f"(the first is {missing[0]!r}); choose the file that belongs to this backbone"
         )
+
+
+def not_finite(module: nn.Module) -> list[str]:
+    """Return the names of a module's tensors that hold not-a-numbers or infinities."""
+    tensors = module.state_dict().items()
+    return [name for name, tensor in tensors if tensor.is_floating_point() and not tensor.isfinite().all()]
 
 
 def _download(name: str) -> dict[str, Tensor]:
@@ -126,6 +137,11 @@ def _read(path: Path) -> dict[str, Tensor]:
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(f"{path}: not a readable weights file ({reason}); download it again") from None
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(_is_named_tensor(*item) for item in state.items()):
         raise WeightsError(f"{path}: expected a state dict of tensors, found {type(state).__name__}")
     return state
+
+
+def _is_named_tensor(name: object, value: object) -> bool:
+    # Copying complex numbers would lose their imaginary part with no more than a warning.
+    return isinstance(name, str) and isinstance(value, Tensor) and not value.is_complex()

@@ -18,13 +18,13 @@ ANNOTATIONS = Path("mini_coco_det") / "annotations" / "mini_instances_train2017.
 
 
 def assert_one_sentence(answer, status, *fragments):
-    """The last line says what is wrong; what is above it, if anything, is that libraries are loaded."""
+    """The last line says what is wrong; above it are only the loading of libraries and what is worth knowing."""
     assert answer.status == status
     assert "Traceback" not in answer.err + answer.out
     *above, last = answer.err.strip().splitlines()
     assert last.startswith("error: ")
     assert all(str(fragment) in last for fragment in fragments), last
-    assert set(above) <= {"loading torch and Avalanche", "loading torch"}
+    assert {line for line in above if not line.startswith("note: ")} <= {"loading torch and Avalanche"}
 
 
 def python_m(*arguments, cwd=CHECKOUT):
@@ -195,6 +195,29 @@ def test_data_that_cannot_be_used_are_one_sentence_and_status_1(invoke, mini_roo
     answer = invoke(main, "--data", mini_root, "--backbone-weights", "none", "--output", tmp_path / "run")
     assert_one_sentence(answer, 1, fragment)
     assert list((tmp_path / "run").iterdir()) == []  # so the same command works once the data are mended
+
+
+def test_all_that_is_wrong_with_the_data_is_reported_at_once(invoke, mini_root, tmp_path):
+    broken = [breakage(mini_root) for breakage in (truncated_jpeg, missing_picture, box_outside)]
+    answer = invoke(main, "--data", mini_root, "--backbone-weights", "none", "--output", tmp_path / "run")
+    assert answer.status == 1
+    assert "Traceback" not in answer.err + answer.out
+    notes, report = answer.err.split("error: ")
+    assert "segmentation train has no example of" in notes
+    first, *lines = report.splitlines()
+    assert first == f"3 problems in {mini_root}: the data cannot be used until each of them is mended"
+    assert len(lines) == 3
+    assert all(any(str(fragment) in line for line in lines) for fragment in broken)
+
+
+def test_what_is_only_worth_knowing_is_a_note_and_the_run_goes_on(invoke, monkeypatch, tmp_path, mini_root):
+    monkeypatch.setattr(onehead_avl.run, "run", lambda config, strategy, seed, data, folder: "a table")
+    stray = mini_root / "mini_coco_det" / "val" / "stray.jpg"
+    stray.touch()
+    answer = invoke(main, "--data", mini_root, "--backbone-weights", "none", "--output", tmp_path / "run")
+    assert answer.status == 0
+    assert f"note: {stray.parent}: pictures not listed in mini_instances_val2017.json are not read" in answer.err
+    assert "note: " not in answer.out
 
 
 def test_missing_backbone_weights_are_status_2(invoke, shared_mini_root, tmp_path):

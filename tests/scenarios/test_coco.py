@@ -1,12 +1,14 @@
 import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
 from onehead_avl.errors import DataError
-from scenarios.coco import read_coco, to_corners
+from scenarios.coco import read_coco, renumbered_categories, to_corners
+from scenarios.findings import refuse_fatal
 
 
 def annotations_of(root, split):
@@ -21,16 +23,23 @@ def edit(root, split, change):
     path.write_text(json.dumps(content))
 
 
+def read(root, split, classes=None):
+    """What the reader returns; its findings are raised."""
+    findings = []
+    found = read_coco(root, split, findings, classes)
+    refuse_fatal(root, findings)
+    return found
+
+
 def assert_refused(root, *fragments, split="train", classes=None):
     with pytest.raises(DataError) as caught:
-        read_coco(root, split, classes)
+        read(root, split, classes)
     for fragment in fragments:
         assert str(fragment) in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 def test_boxes_labels_and_crowds(mini_root):
-    samples, classes = read_coco(mini_root, "train")
+    samples, classes = read(mini_root, "train")
     assert classes == ("person", "car", "dog")
     assert [sample.image.shape for sample in samples] == [(3, 30 + 2 * i, 40 + 4 * i) for i in range(4)]
     assert samples[0].name == str(mini_root / "mini_coco_det" / "train" / "000000000100.jpg")
@@ -42,7 +51,7 @@ def test_boxes_labels_and_crowds(mini_root):
 
 
 def test_image_without_annotations_is_a_sample(mini_root):
-    sample = read_coco(mini_root, "train")[0][2]
+    sample = read(mini_root, "train")[0][2]
     assert (sample.boxes.shape, sample.boxes.dtype) == ((0, 4), torch.float32)
     assert (sample.labels.shape, sample.labels.dtype) == ((0,), torch.int64)
     assert (sample.crowd.shape, sample.crowd.dtype) == ((0,), torch.bool)
@@ -56,14 +65,28 @@ def test_categories_are_mapped_by_name(mini_root):
         for annotation in content["annotations"]:
             annotation["category_id"] = new[annotation["category_id"]]
 
-    _, classes = read_coco(mini_root, "train")
-    before = read_coco(mini_root, "val", classes)[0]
+    _, classes = read(mini_root, "train")
+    before = read(mini_root, "val", classes)[0]
     edit(mini_root, "val", renumber)
-    after, same = read_coco(mini_root, "val", list(classes))
+    after, same = read(mini_root, "val", list(classes))
     assert same == classes
-    assert read_coco(mini_root, "val")[1] == ("dog", "car", "person")
+    assert read(mini_root, "val")[1] == ("dog", "car", "person")
     assert [sample.labels.tolist() for sample in after] == [[0, 1], [2, 1]]
     assert all(torch.equal(old.labels, new.labels) for old, new in zip(before, after, strict=True))
+
+
+def test_other_numbers_of_the_same_categories_are_worth_knowing(mini_root):
+    assert renumbered_categories(mini_root) == []
+
+    def renumber(content):
+        content["categories"][0]["id"] = content["annotations"][1]["category_id"] = 19
+
+    edit(mini_root, "val", renumber)
+    (finding,) = renumbered_categories(mini_root)
+    assert not finding.fatal
+    assert str(finding) == (
+        f"{annotations_of(mini_root, 'val')}: other category ids than in train (dog): they are mapped by name"
+    )
 
 
 def test_fewer_categories_than_classes_keep_the_indices(mini_root):
@@ -72,22 +95,77 @@ def test_fewer_categories_than_classes_keep_the_indices(mini_root):
         content["annotations"] = [entry for entry in content["annotations"] if entry["category_id"] != 1]
 
     edit(mini_root, "val", drop_person)
-    samples, classes = read_coco(mini_root, "val", ("person", "car", "dog"))
+    samples, classes = read(mini_root, "val", ("person", "car", "dog"))
     assert classes == ("person", "car", "dog")
     assert [sample.labels.tolist() for sample in samples] == [[1], [2, 1]]
 
 
+def test_pictures_that_are_not_listed_are_worth_knowing(mini_root):
+    folder = mini_root / "mini_coco_det" / "train"
+    for name in ("b.jpg", "a.PNG", "notes.txt"):
+        (folder / name).touch()
+    findings = []
+    samples, _ = read_coco(mini_root, "train", findings)
+    assert len(samples) == 4
+    (finding,) = findings
+    assert not finding.fatal
+    assert str(finding).startswith(f"{folder}: pictures not listed in mini_instances_train2017.json are not read")
+    assert "2, such as a.PNG" in str(finding)
+
+
+def test_all_faults_of_a_split_are_found_in_one_pass(mini_root):
+    def change(content):
+        del content["images"][0]["width"]  # its annotations 1 and 2 are not blamed for it
+        content["annotations"][2].update(bbox=[-9, 0, 1, 1])
+        content["annotations"][3].update(category_id=4)
+        content["annotations"][4].update(id=1)
+
+    edit(mini_root, "train", change)
+    folder = mini_root / "mini_coco_det" / "train"
+    (folder / "000000000102.jpg").unlink()
+    (folder / "000000000103.jpg").write_bytes(b"broken")
+    findings = []
+    samples, classes = read_coco(mini_root, "train", findings)
+    path = annotations_of(mini_root, "train")
+    assert [(finding.file, finding.problem.split(",")[0]) for finding in findings if finding.fatal] == [
+        (path, "images[0] (id 100): expected 'width' of type int"),
+        (path, "expected every annotation id once"),
+        (path, "annotation 3: the bbox x"),
+        (path, "annotation 4 has category 4"),
+        (folder / "000000000102.jpg", "expected this picture"),
+        (folder / "000000000103.jpg", "expected a picture (JPEG"),
+    ]
+    assert [sample.name for sample in samples] == [str(folder / "000000000101.jpg")]
+    assert classes == ("person", "car", "dog")
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../val/000000000100.jpg", "sub/../../x.jpg"])
+def test_a_listed_picture_outside_its_folder_is_refused(mini_root, name):
+    edit(mini_root, "train", lambda content: content["images"][0].update(file_name=name))
+    assert_refused(mini_root, f"{annotations_of(mini_root, 'train')}: ", "expected a file name within", repr(name))
+
+
+@pytest.mark.parametrize("name", ["", "x" * 5000, "a\0b", "\ud800", "line\nbreak"])
+def test_a_listed_picture_of_an_impossible_name_is_missing(mini_root, name):
+    edit(mini_root, "train", lambda content: content["images"][0].update(file_name=name))
+    assert_refused(mini_root, "mini_coco_det/train")
+    with pytest.raises(DataError) as caught:
+        read(mini_root, "train")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1100
+
+
 def test_samples_are_sorted_by_file_name_and_extra_files_ignored(mini_root):
-    before = [sample.name for sample in read_coco(mini_root, "train")[0]]
+    before = [sample.name for sample in read(mini_root, "train")[0]]
     edit(mini_root, "train", lambda content: content["images"].reverse())
     (mini_root / "mini_coco_det" / "train" / ".DS_Store").touch()
     (mini_root / "mini_coco_det" / "train" / "unlisted.jpg").touch()
-    assert [sample.name for sample in read_coco(mini_root, "train")[0]] == before
+    assert [sample.name for sample in read(mini_root, "train")[0]] == before
 
 
 def test_iscrowd_may_be_absent(mini_root):
     edit(mini_root, "train", lambda content: [entry.pop("iscrowd") for entry in content["annotations"]])
-    assert not any(sample.crowd.any() for sample in read_coco(mini_root, "train")[0])
+    assert not any(sample.crowd.any() for sample in read(mini_root, "train")[0])
 
 
 @pytest.mark.parametrize(
@@ -101,7 +179,7 @@ def test_iscrowd_may_be_absent(mini_root):
     ids=["inside", "a pixel over the upper left", "a pixel over the lower right", "tiny"],
 )
 def test_to_corners(box, corners):
-    assert to_corners("x", box, width=100, height=80) == corners
+    assert to_corners(Path("x"), "y", box, width=100, height=80) == corners
 
 
 @pytest.mark.parametrize(
@@ -125,8 +203,8 @@ def test_to_corners(box, corners):
     ],
 )
 def test_impossible_box_names_file_and_annotation(mini_root, box, problem):
-    with pytest.raises(DataError, match=f"^here: .*{problem}"):
-        to_corners("here", box, width=100, height=80)
+    with pytest.raises(DataError, match=f"^file: here: .*{problem}"):
+        to_corners(Path("file"), "here", box, width=100, height=80)
 
     def change(content):
         content["images"][0].update(width=100, height=80)
@@ -167,6 +245,11 @@ def remover(part, position, key):
         (setter("annotations", 2, iscrowd=2), "annotation 3: expected iscrowd 0 or 1, found 2"),
         (setter("annotations", 2, iscrowd=[]), "annotation 3: expected iscrowd 0 or 1, found []"),
         (setter("images", 1, id=100), "expected every image id once, found 100 more than once"),
+        (
+            setter("images", 1, file_name="000000000100.jpg"),
+            "expected every image file name once, found '000000000100.jpg' more than once",
+        ),
+        (setter("annotations", 1, id=1), "expected every annotation id once, found 1 more than once"),
         (setter("categories", 0, id=3), "expected every category id once, found 3 more than once"),
         (setter("categories", 0, name="car"), "expected every category name once, found 'car' more than once"),
     ],
@@ -213,6 +296,11 @@ def test_missing_picture(mini_root):
     assert_refused(
         mini_root, f"{picture}: expected this picture, image 102 of {annotations_of(mini_root, 'train')}, found none"
     )
+
+
+def test_a_size_too_large_for_a_float_is_another_size(mini_root):
+    edit(mini_root, "train", lambda content: content["images"][0].update(width=10**400))
+    assert_refused(mini_root, "000000000100.jpg: the picture is 40 x 30 pixels but image 100 of")
 
 
 def test_picture_of_another_size(mini_root):

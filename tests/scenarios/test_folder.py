@@ -3,10 +3,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from onehead_avl.errors import DataError, UsageError
 from onehead_avl.tasks import Task
-from scenarios.folder import read_folder, read_split
+from scenarios.folder import inspect_folder, read_folder, read_split, read_tasks
 from scenarios.voc import VOC_CLASSES
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -23,6 +24,7 @@ REAL_CLASSES = {
         *("n03394916", "n03417042", "n03425413", "n03445777", "n03888257"),
     ),
 }
+needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="shared/data beside the repository is not there")
 FOLDERS = {Task.SEG: "mini_voc_seg", Task.DET: "mini_coco_det", Task.CLS: "imagenette_160"}
 
 
@@ -75,7 +77,76 @@ def test_val_is_read_with_the_classes_of_train(mini_root):
         read_folder(mini_root, Task.CLS)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real data, shared/data beside the repository, are not there")
+def spoil(root):
+    """Give each task one fault or two, and one thing that is only worth knowing to two of them."""
+    seg, det, cls = (root / FOLDERS[task] for task in Task)
+    Image.new("L", (40, 30), 99).save(seg / "val" / "2007_000000.png")
+    (det / "annotations" / "mini_instances_train2017.json").write_text("{")
+    (det / "val" / "000000000100.jpg").unlink()
+    (cls / "val" / CLASSES[Task.CLS][0] / "copy.JPEG").write_bytes(
+        (cls / "train" / CLASSES[Task.CLS][0] / "n01440764_0.JPEG").read_bytes()
+    )
+    (cls / "train" / "stray.png").touch()
+    return {
+        *((seg / "train", False), (seg / "val", False)),  # classes without an example
+        (seg / "val" / "2007_000000.png", True),
+        (det / "annotations" / "mini_instances_train2017.json", True),
+        (det / "val" / "000000000100.jpg", True),
+        (det / "val", False),  # a class of the missing picture
+        (cls / "val" / CLASSES[Task.CLS][0] / "copy.JPEG", True),
+        (cls / "train", False),
+    }
+
+
+def test_a_folder_without_faults_has_only_notes(mini_root):
+    findings = inspect_folder(mini_root, list(Task))
+    assert {(finding.file.parent.name, finding.file.name, finding.fatal) for finding in findings} == {
+        ("mini_voc_seg", "train", False),
+        ("mini_voc_seg", "val", False),
+    }
+    assert inspect_folder(mini_root, [Task.DET, Task.CLS]) == []
+
+
+def test_everything_is_found_in_one_pass_over_all_tasks(mini_root):
+    expected = spoil(mini_root)
+    findings = inspect_folder(mini_root, list(Task))
+    assert {(finding.file, finding.fatal) for finding in findings} == expected
+    assert len(findings) == len(expected)
+
+
+def test_reading_tells_the_notes_and_raises_the_faults_at_once(mini_root):
+    expected = spoil(mini_root)
+    told = []
+    with pytest.raises(DataError) as caught:
+        read_tasks(mini_root, list(Task), told.append)
+    first, *lines = str(caught.value).split("\n")
+    assert first == f"4 problems in {mini_root}: the data cannot be used until each of them is mended"
+    assert {line.strip().split(": ")[0] for line in lines} == {str(file) for file, fatal in expected if fatal}
+    assert {line.split(": ")[0] for line in told} == {str(file) for file, fatal in expected if not fatal}
+
+
+def test_tasks_are_read_in_the_order_asked_for_whatever_is_told(mini_root):
+    told = []
+    data = read_tasks(mini_root, [Task.DET, Task.SEG], told.append)
+    assert [part.task for part in data] == [Task.DET, Task.SEG]
+    assert ["segmentation train" in told[0], "segmentation val" in told[1]] == [True, True]
+    assert len(told) == 2
+
+
+def test_a_split_alone_raises_all_its_faults(mini_root):
+    for position in range(2):
+        (mini_root / "mini_voc_seg" / "val" / f"2007_00000{position}.jpg").write_bytes(b"broken")
+    with pytest.raises(DataError, match=r"^2 problems in ") as caught:
+        read_split(mini_root, Task.SEG, "val", CLASSES[Task.SEG])
+    assert len(str(caught.value).split("\n")) == 3
+
+
+@needs_real
+def test_real_data_have_no_findings():
+    assert inspect_folder(REAL, list(Task)) == []
+
+
+@needs_real
 @pytest.mark.parametrize("task", Task)
 def test_real_validation_data(task):
     samples = read_split(REAL, task, "val", REAL_CLASSES[task])

@@ -2,6 +2,7 @@ import pytest
 from PIL import Image
 
 from onehead_avl.errors import DataError
+from scenarios.findings import refuse_fatal
 from scenarios.imagenette import read_imagenette
 
 CLASSES = ("n01440764", "n02102040", "n03028079")
@@ -12,15 +13,23 @@ def train(mini_root):
     return mini_root / "imagenette_160" / "train"
 
 
+def read(root, split, classes=None):
+    """What the reader returns; its findings are raised."""
+    findings = []
+    found = read_imagenette(root, split, findings, classes)
+    refuse_fatal(root, findings)
+    return found
+
+
 def assert_refused(root, *fragments, split="train", classes=None):
     with pytest.raises(DataError) as caught:
-        read_imagenette(root, split, classes)
+        read(root, split, classes)
     for fragment in fragments:
         assert str(fragment) in str(caught.value)
 
 
 def test_pictures_and_labels_in_order(mini_root, train):
-    samples, classes = read_imagenette(mini_root, "train")
+    samples, classes = read(mini_root, "train")
     assert classes == CLASSES
     assert [sample.label for sample in samples] == [0, 0, 1, 2]
     assert [sample.name for sample in samples][:2] == [
@@ -29,11 +38,11 @@ def test_pictures_and_labels_in_order(mini_root, train):
     ]
     assert samples[1].image.shape == (3, 36, 52)
     assert samples[0].mask is samples[0].boxes is None
-    assert read_imagenette(mini_root, "val", classes)[1] == CLASSES
+    assert read(mini_root, "val", classes)[1] == CLASSES
 
 
 def test_given_classes_decide_the_indices(mini_root):
-    samples, classes = read_imagenette(mini_root, "val", list(reversed(CLASSES)))
+    samples, classes = read(mini_root, "val", list(reversed(CLASSES)))
     assert classes == CLASSES[::-1]
     assert [(sample.label, sample.name.split("/")[-2]) for sample in samples] == list(enumerate(CLASSES[::-1]))
 
@@ -41,7 +50,7 @@ def test_given_classes_decide_the_indices(mini_root):
 @pytest.mark.parametrize("name", ["x.jpg", "x.JPG", "x.jpeg", "x.png", "x.PNG"])
 def test_other_suffixes_count(mini_root, train, name):
     Image.new("L", (8, 8)).save(train / CLASSES[1] / name)
-    assert [sample.label for sample in read_imagenette(mini_root, "train")[0]] == [0, 0, 1, 1, 2]
+    assert [sample.label for sample in read(mini_root, "train")[0]] == [0, 0, 1, 1, 2]
 
 
 def test_hidden_and_other_files_are_ignored(mini_root, train):
@@ -49,7 +58,7 @@ def test_hidden_and_other_files_are_ignored(mini_root, train):
     (train / "README.txt").touch()
     (train / CLASSES[0] / "._a.JPEG").touch()
     (train / CLASSES[0] / "notes.txt").touch()
-    samples, classes = read_imagenette(mini_root, "train")
+    samples, classes = read(mini_root, "train")
     assert (len(samples), classes) == (4, CLASSES)
 
 
@@ -88,6 +97,24 @@ def test_class_folders_that_differ(mini_root):
 )
 def test_one_class_folder_too_many_or_too_few(mini_root, classes, difference):
     assert_refused(mini_root, difference, split="val", classes=classes)
+
+
+def test_all_faults_of_a_split_are_found_in_one_pass(mini_root):
+    val = mini_root / "imagenette_160" / "val"
+    (val / CLASSES[0]).rename(val / "n00000001")
+    (val / CLASSES[1] / f"{CLASSES[1]}_1.JPEG").write_bytes(b"broken")
+    (val / CLASSES[2] / f"{CLASSES[2]}_2.JPEG").unlink()
+    Image.new("L", (8, 8)).save(val / "stray.jpg")
+    findings = []
+    samples, _ = read_imagenette(mini_root, "val", findings, CLASSES)
+    assert samples == []
+    assert [(finding.file, finding.fatal) for finding in findings] == [
+        (val, True),
+        (val, False),
+        (val / CLASSES[2], True),
+        (val / CLASSES[1] / f"{CLASSES[1]}_1.JPEG", True),
+    ]
+    assert str(findings[1]) == f"{val}: pictures outside the class folders are not read: there are 1, such as stray.jpg"
 
 
 def test_broken_picture(mini_root, train):

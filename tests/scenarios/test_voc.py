@@ -4,6 +4,7 @@ import torch
 from PIL import Image
 
 from onehead_avl.errors import DataError
+from scenarios.findings import refuse_fatal
 from scenarios.voc import VOC_CLASSES, find_pairs, read_voc, values_without_class
 
 
@@ -12,9 +13,17 @@ def train(mini_root):
     return mini_root / "mini_voc_seg" / "train"
 
 
+def read(root, split):
+    """What the reader returns; its findings are raised."""
+    findings = []
+    found = read_voc(root, split, findings)
+    refuse_fatal(root, findings)
+    return found
+
+
 def assert_refused(root, *fragments):
     with pytest.raises(DataError) as caught:
-        read_voc(root, "train")
+        read(root, "train")
     for fragment in fragments:
         assert str(fragment) in str(caught.value)
 
@@ -25,7 +34,7 @@ def test_there_are_the_classes_of_voc():
 
 
 def test_pictures_and_masks_are_read_in_order(mini_root, train):
-    samples = read_voc(mini_root, "train")
+    samples = read(mini_root, "train")
     assert [sample.name for sample in samples] == [str(train / f"2007_00000{i}.jpg") for i in range(4)]
     for position, sample in enumerate(samples):
         assert sample.image.shape == (3, 30 + 2 * position, 40 + 4 * position)
@@ -34,16 +43,16 @@ def test_pictures_and_masks_are_read_in_order(mini_root, train):
         expected[8:20, 10:30] = position + 1
         assert torch.equal(sample.mask, expected)
         assert sample.boxes is sample.labels is sample.crowd is sample.label is None
-    assert len(read_voc(mini_root, "val")) == 2
+    assert len(read(mini_root, "val")) == 2
 
 
 def test_sub_folders_are_accepted(mini_root, train):
-    before = read_voc(mini_root, "train")
+    before = read(mini_root, "train")
     for name, suffix in (("JPEGImages", "jpg"), ("SegmentationClass", "png")):
         (train / name).mkdir()
         for path in train.glob(f"*.{suffix}"):
             path.rename(train / name / path.name)
-    after = read_voc(mini_root, "train")
+    after = read(mini_root, "train")
     assert after[1].name == str(train / "JPEGImages" / "2007_000001.jpg")
     assert all(torch.equal(old.mask, new.mask) for old, new in zip(before, after, strict=True))
 
@@ -57,7 +66,7 @@ def test_hidden_files_are_ignored(mini_root, train):
     (train / ".DS_Store").touch()
     (train / "._2007_000009.jpg").touch()
     (train / "._2007_000008.png").touch()
-    assert len(read_voc(mini_root, "train")) == 4
+    assert len(read(mini_root, "train")) == 4
 
 
 def test_missing_folder(tmp_path):
@@ -105,6 +114,28 @@ def test_colour_mask_and_broken_picture_are_named(mini_root, train):
     assert_refused(mini_root, train / "2007_000000.jpg", "expected a picture")
 
 
+def test_all_faults_of_a_split_are_found_in_one_pass(mini_root, train):
+    (train / "2007_000000.jpg").write_bytes(b"broken")
+    Image.new("RGB", (40, 30)).save(train / "2007_000000.png")
+    Image.new("L", (44, 32), 77).save(train / "2007_000001.png")
+    (train / "2007_000002.png").unlink()
+    findings = []
+    samples = read_voc(mini_root, "train", findings)
+    assert all(finding.fatal for finding in findings)
+    assert [finding.file.name for finding in findings] == [
+        *("2007_000002.jpg", "2007_000000.jpg", "2007_000000.png", "2007_000001.png")
+    ]
+    assert [sample.name for sample in samples] == [str(train / "2007_000003.jpg")]
+
+
+@pytest.mark.parametrize(("name", "twin"), [("2007_000001.jpg", ".jpeg"), ("2007_000001.png", ".PNG")])
+def test_two_files_of_one_name_are_refused(mini_root, train, name, twin):
+    second = (train / name).with_suffix(twin)
+    second.write_bytes((train / name).read_bytes())
+    later, first = sorted([second, train / name], reverse=True)
+    assert_refused(mini_root, f"{later}: expected one file of this name, found {first} too; remove one")
+
+
 def test_values_without_class():
     assert values_without_class(torch.tensor([[0, 20], [255, 1]], dtype=torch.uint8)) == []
     assert values_without_class(torch.tensor([[30, 21], [254, 30]], dtype=torch.uint8)) == [21, 30, 254]
@@ -112,4 +143,4 @@ def test_values_without_class():
 
 def test_pairs_are_found_whatever_the_case_of_the_suffix(train):
     (train / "2007_000001.jpg").rename(train / "2007_000001.JPG")
-    assert (train / "2007_000001.JPG", train / "2007_000001.png") in find_pairs(train)
+    assert (train / "2007_000001.JPG", train / "2007_000001.png") in find_pairs(train, [])

@@ -118,6 +118,15 @@ def test_incomplete_weights_are_refused(tmp_path, classifier):
         load_backbone(Backbone("mobilenet_v3_small", pretrained=True), str(path))
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(tmp_path, classifier, value):
+    path = tmp_path / "diverged.pth"
+    state = classifier.state_dict()
+    torch.save({**state, "features.0.0.weight": torch.full_like(state["features.0.0.weight"], value)}, path)
+    with pytest.raises(WeightsError, match=r"expected finite numbers, but 'features\.0\.0\.weight' holds others"):
+        load_backbone(Backbone("mobilenet_v3_small", pretrained=True), str(path))
+
+
 def test_a_missing_file_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match="--backbone-weights") as caught:
         load_backbone(Backbone("mobilenet_v3_small", pretrained=True), str(tmp_path / "none.pth"))
@@ -134,7 +143,11 @@ def test_a_file_of_garbage_is_refused(tmp_path, suffix, content):
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [[1, 2], {"epoch": 3}, torch.zeros(2)], ids=["list", "numbers", "tensor"])
+@pytest.mark.parametrize(
+    "content",
+    [[1, 2], {"epoch": 3}, torch.zeros(2), {3: torch.zeros(2)}, {"a": torch.zeros(2, dtype=torch.complex64)}],
+    ids=["list", "numbers", "tensor", "names that are numbers", "complex numbers"],
+)
 def test_a_file_of_anything_but_a_state_dict_is_refused(tmp_path, content):
     path = tmp_path / "checkpoint.pth"
     torch.save(content, path)

@@ -130,6 +130,26 @@ def test_an_incomplete_description_is_refused(saved, missing):
     assert_refused(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("backbone", value) for value in ("resnet50", 3, [])),
+        *(("pretrained", value) for value in ("no", 0, True)),
+        *(("channels", value) for value in (0, -8, 12, 64, 10**6, 10**30, 128.0)),
+        *(("image_size", value) for value in (0, -32, 100, 96.0, [96], None)),
+        *(("classes", value) for value in ([], {}, {"seg": ["a"] * 4, "det": ["b"] * 3, "cls": "abcdef"})),
+        ("classes", {"seg": ["a"] * 4, "det": ["b"] * 3, "cls": [1] * 6}),
+    ],
+    ids=str,
+)
+def test_a_description_of_another_or_an_impossible_network_is_refused(saved, name, value):
+    _, path = saved
+    state, metadata = content_of(path)
+    about = {**json.loads(metadata["onehead_avl"]), name: value}
+    save_file(state, path, metadata={"onehead_avl": json.dumps(about)})
+    assert_refused(path)
+
+
 def test_tensors_of_another_network_are_refused(saved):
     _, path = saved
     state, metadata = content_of(path)
@@ -137,6 +157,8 @@ def test_tensors_of_another_network_are_refused(saved):
         {name: value for name, value in state.items() if name != "head.3.bias"},
         {**state, "surplus": torch.zeros(1)},
         {**state, "head.3.bias": torch.zeros(2)},
+        {**state, "head.3.bias": state["head.3.bias"].double()},
+        {**state, "head.3.bias": torch.full_like(state["head.3.bias"], torch.inf)},
     ):
         save_file(broken, path, metadata=metadata)
         assert_refused(path)

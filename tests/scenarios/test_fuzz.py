@@ -1,0 +1,367 @@
+"""Thousands of broken data folders, drawn from seeds: each is refused with a sentence, or read into valid samples.
+
+``pytest tests/scenarios/test_fuzz.py -s`` shows how the cases of each kind ended.
+"""
+
+import io
+import json
+import math
+import struct
+import zlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from onehead_avl.errors import DataError
+from onehead_avl.tasks import Task
+from scenarios.coco import ROUNDING
+from scenarios.findings import SHOWN
+from scenarios.folder import inspect_folder, read_tasks
+from scenarios.sample import Sample, TaskData
+
+ANNOTATIONS = "mini_coco_det/annotations/mini_instances_{}2017.json"
+PICTURES = {
+    Task.SEG: "mini_voc_seg/{}/2007_000001.jpg",
+    Task.DET: "mini_coco_det/{}/000000000101.jpg",
+    Task.CLS: "imagenette_160/{}/n02102040/n02102040_1.JPEG",
+}
+MASK = "mini_voc_seg/{}/2007_000001.png"
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A file and what it is made into.
+
+    ``check`` is given the data if they are read all the same, and what the file held before.
+    """
+
+    task: Task
+    file: str
+    content: bytes
+    check: Callable[[TaskData, bytes], None] = lambda data, before: None
+
+
+def assert_valid(data: TaskData) -> None:
+    """Every promise that ``Sample`` makes, checked without the code of the readers."""
+    assert data.train
+    assert data.val
+    names = [sample.name for sample in data.train + data.val]
+    assert len(set(names)) == len(names)
+    for sample in data.train + data.val:
+        channels, height, width = sample.image.shape
+        assert (channels, sample.image.dtype) == (3, torch.uint8)
+        assert min(height, width) > 0
+        {Task.SEG: assert_valid_mask, Task.DET: assert_valid_boxes, Task.CLS: assert_valid_label}[data.task](
+            sample, len(data.classes), height, width
+        )
+    learned = {(sample.image.shape, sample.image.numpy().tobytes()) for sample in data.train}
+    assert not any((sample.image.shape, sample.image.numpy().tobytes()) in learned for sample in data.val)
+
+
+def assert_valid_mask(sample: Sample, n_classes: int, height: int, width: int) -> None:
+    assert (sample.mask.shape, sample.mask.dtype) == ((height, width), torch.uint8)
+    assert set(np.unique(sample.mask.numpy())) <= {*range(n_classes), 255}
+
+
+def assert_valid_boxes(sample: Sample, n_classes: int, height: int, width: int) -> None:
+    n = len(sample.boxes)
+    assert (sample.boxes.shape, sample.boxes.dtype) == ((n, 4), torch.float32)
+    assert (sample.labels.shape, sample.labels.dtype) == ((n,), torch.int64)
+    assert (sample.crowd.shape, sample.crowd.dtype) == ((n,), torch.bool)
+    for x1, y1, x2, y2 in sample.boxes.tolist():
+        assert all(map(math.isfinite, (x1, y1, x2, y2)))
+        assert 0 <= x1 < x2 <= width
+        assert 0 <= y1 < y2 <= height
+    assert all(0 <= label < n_classes for label in sample.labels.tolist())
+
+
+def assert_valid_label(sample: Sample, n_classes: int, height: int, width: int) -> None:
+    assert type(sample.label) is int
+    assert 0 <= sample.label < n_classes
+
+
+def outcome(root: Path, broken: Broken) -> str:
+    """Read a root with one broken file: ``refused`` or ``accepted``; anything else fails."""
+    path = root / broken.file
+    before = path.read_bytes()
+    path.write_bytes(broken.content)
+    try:
+        (data,) = read_tasks(root, [broken.task], tell=assert_one_line)
+    except DataError as error:
+        lines = str(error).split("\n")
+        assert len(lines) <= SHOWN + 2
+        for line in lines:
+            assert_one_line(line)
+        assert lines[0].startswith(str(root)) if len(lines) == 1 else f"problems in {root}" in lines[0]
+        return "refused"
+    else:
+        assert_valid(data)
+        broken.check(data, before)
+        return "accepted"
+    finally:
+        path.write_bytes(before)
+
+
+def assert_one_line(line: str) -> None:
+    assert 0 < len(line) < 1100
+    assert line.isprintable()
+
+
+# What is broken, drawn from a seed: damaged files ...
+
+
+def split_of(rng: Random) -> str:
+    return rng.choice(["train", "val"])
+
+
+def damaged_annotations(rng: Random, root: Path, damage: Callable) -> Broken:
+    file = ANNOTATIONS.format(split_of(rng))
+    content = damage(rng, (root / file).read_bytes())
+    return Broken(Task.DET, file, content, check=nothing_is_lost)
+
+
+def damaged_picture(rng: Random, root: Path, damage: Callable) -> Broken:
+    task = rng.choice(list(Task))
+    file = PICTURES[task].format(split_of(rng))
+    stored = io.BytesIO()
+    with Image.open(root / file) as picture:
+        kind = rng.choice(["JPEG"] * 4 + ["PNG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"])
+        options: dict[str, Any] = {"progressive": rng.random() < 0.5} if kind == "JPEG" else {}
+        picture.convert(rng.choice(["RGB", "L"])).save(stored, kind, **options)
+    content = stored.getvalue()
+    broken = damage(rng, content)
+
+    def check(data: TaskData, before: bytes) -> None:
+        sample = sample_of(data, root / file, Path(file).suffix)
+        if len(broken) < len(content) and content.startswith(broken):  # cut behind its last pixel
+            whole = np.array(Image.open(io.BytesIO(content)).convert("RGB"))
+            assert np.array_equal(sample.image.permute(1, 2, 0).numpy(), whole)
+
+    return Broken(task, file, broken, check)
+
+
+def damaged_mask(rng: Random, root: Path, damage: Callable) -> Broken:
+    """A PNG has checksums, so no pixel may change unnoticed."""
+    file = MASK.format(split_of(rng))
+    with Image.open(root / file) as mask:
+        width, height = mask.size
+    values = np.frombuffer(rng.randbytes(width * height), dtype=np.uint8).reshape(height, width) % 21
+    stored = io.BytesIO()
+    Image.fromarray(values).save(stored, "PNG", compress_level=rng.randrange(10))
+
+    def check(data: TaskData, before: bytes) -> None:
+        assert np.array_equal(sample_of(data, root / file, ".jpg").mask.numpy(), values)
+
+    return Broken(Task.SEG, file, damage(rng, stored.getvalue()), check)
+
+
+def sample_of(data: TaskData, path: Path, suffix: str) -> Sample:
+    (sample,) = [sample for sample in data.train + data.val if sample.name == str(path.with_suffix(suffix))]
+    return sample
+
+
+# ... annotations of another structure ...
+
+DEEP = "a list of lists of lists"
+ODD = [
+    *(
+        None,
+        True,
+        False,
+        0,
+        -1,
+        1,
+        2,
+        3,
+        18,
+        100,
+        101,
+        1.5,
+        -0.0,
+        1e-320,
+        1e9,
+        1e308,
+        10**9,
+        10**20,
+        10**400,
+        -(10**400),
+    ),
+    *(math.nan, math.inf, -math.inf, "", "1", "NaN", "person", "000000000101.jpg", "..", "/", "../x.jpg", "a\0b", "\n"),
+    *("\ud800", "\u202e", "é" * 300, "x" * 5000, [], {}, [1, 2, 3, 4], [0, 0, 1e308, 1e308], [math.nan] * 4, [[[]]]),
+    *([1, 1, "2", 2], [1, 1, 2], [1, 1, 2, 2, 2], [-1, -1, 3, 3], [0, 0, 0, 0], {"id": 1}, DEEP),
+]
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every ``(container, key)`` of a JSON value."""
+    if not isinstance(value, (dict, list)):
+        return []
+    keys = list(value) if isinstance(value, dict) else range(len(value))
+    return [place for key in keys for place in [(value, key), *places(value[key])]]
+
+
+def restructured_annotations(rng: Random, root: Path, damage: Callable) -> Broken:
+    file = ANNOTATIONS.format(split_of(rng))
+    content = json.loads((root / file).read_bytes())
+    for _ in range(rng.choice([1, 1, 1, 2, 5])):
+        restructure(rng, content)
+    text = json.dumps(content)
+    depth = rng.choice([3, *(rng.randrange(700, 1000) for _ in range(8)), 100_000])  # Python's own limit is 1000
+    text = text.replace(json.dumps(DEEP), "[" * depth + "]" * depth)
+    return Broken(Task.DET, file, text.encode(), check=nothing_is_lost)
+
+
+def restructure(rng: Random, content: Any) -> None:
+    """Change one place of a JSON value."""
+    candidates = places(content)
+    if not candidates:
+        return
+    # Each name of a key has the same chance, however many entries have it.
+    of_name: dict[str, list] = {}
+    for place in candidates:
+        of_name.setdefault(place[1] if isinstance(place[1], str) else "", []).append(place)
+    namesakes = of_name[rng.choice(list(of_name))]
+    container, key = rng.choice(namesakes)
+    kind = rng.choice(["replace", "replace", "replace", "delete", "copy", "wrap", "number", "rename", "extend", "deep"])
+    if kind == "replace":
+        alike = [value for value in ODD if type(value) is type(container[key])]
+        container[key] = rng.choice(alike if alike and rng.random() < 0.5 else ODD)
+    elif kind == "delete":
+        del container[key]
+    elif kind == "copy":  # also makes ids and names that are there twice, or that belong elsewhere
+        other, other_key = rng.choice(candidates if rng.random() < 0.3 else namesakes)
+        container[key] = json.loads(json.dumps(other[other_key]))
+    elif kind == "deep":
+        container[key] = DEEP
+    elif kind == "wrap":
+        container[key] = [container[key]]
+    elif kind == "number" and type(container[key]) in (int, float):
+        container[key] += rng.choice([-100, -1, -0.5, 1e-9, 0.5, 1, 100])
+    elif kind == "rename" and isinstance(container, dict):
+        container[rng.choice(["id", "bbox", "iscrowd", "a"])] = container.pop(key)
+    elif isinstance(container, list):
+        container.append(json.loads(json.dumps(container[key])))
+
+
+def nothing_is_lost(data: TaskData, before: bytes) -> None:
+    """What was accepted is what the files say, entry by entry, by COCO's definition."""
+    root = Path(data.root)
+    for split, samples in (("train", data.train), ("val", data.val)):
+        content = json.loads((root / ANNOTATIONS.format(split)).read_bytes())
+        names = {category["id"]: category["name"] for category in content["categories"]}
+        read = {Path(sample.name).name: sample for sample in samples}
+        assert len(samples) == len(content["images"]) == len({image["id"] for image in content["images"]})
+        assert len({entry["id"] for entry in content["annotations"]}) == len(content["annotations"])
+        assert len(names) == len(content["categories"]) == len(set(names.values()))
+        assert sum(len(sample.boxes) for sample in samples) == len(content["annotations"])
+        for image in content["images"]:
+            sample = read[Path(image["file_name"]).name]
+            assert sample.image.shape[1:] == (image["height"], image["width"])
+            assert {type(image[key]) for key in ("id", "width", "height")} == {int}
+            listed = [entry for entry in content["annotations"] if entry["image_id"] == image["id"]]
+            for box, label, crowd, entry in zip(sample.boxes, sample.labels, sample.crowd, listed, strict=True):
+                x, y, w, h = entry["bbox"]
+                assert torch.allclose(box, torch.tensor([x, y, x + w, y + h]).float(), rtol=0, atol=ROUNDING + 1e-5)
+                assert data.classes[label] == names[entry["category_id"]]
+                assert crowd == entry.get("iscrowd", 0)
+                assert {type(entry[key]) for key in ("id", "image_id", "category_id")} == {int}
+
+
+# ... and pictures and masks that are whole, but of another content; whether they are valid is known.
+
+
+def refused_only(data: TaskData, before: bytes) -> None:
+    pytest.fail("it was accepted")
+
+
+def other_mask(rng: Random, root: Path, damage: Callable) -> Broken:
+    """A mask of any mode, size, format and values."""
+    file = MASK.format(split_of(rng))
+    with Image.open(root / file) as mask:
+        width, height = mask.size
+    size = (width, height) if rng.random() < 0.7 else rng.choice([(1, 1), (height, width), (width + 1, height)])
+    mode = rng.choice(["P", "P", "P", "P", "L", "L", "L", "1", "RGB", "RGBA", "LA", "I;16"])
+    top = rng.choice([20, 20, 21, 255])
+    values = [rng.choice([rng.randint(0, top), 255, 0]) for _ in range(size[0] * size[1])]
+    kind = rng.choice(["PNG"] * 4 + ["BMP", "JPEG"])
+    stored = io.BytesIO()
+    picture = Image.new("L", size)
+    picture.putdata(values)
+    if mode == "P":
+        picture.putpalette([rng.randrange(256) for _ in range(768)])
+    elif mode == "I;16":
+        picture = Image.fromarray(np.array(values, dtype=np.uint16).reshape(size[1], size[0]))
+    elif mode != "L":
+        picture = picture.convert(mode)
+    if kind == "JPEG" or (kind == "BMP" and mode in ("LA", "I;16")):
+        picture = picture.convert("L")
+    picture.save(stored, kind)
+    right = mode in ("P", "L") and kind == "PNG" and size == (width, height)
+    right = right and all(value <= 20 or value == 255 for value in values)
+
+    def same_values(data: TaskData, before: bytes) -> None:
+        assert sample_of(data, root / file, ".jpg").mask.flatten().tolist() == values
+
+    return Broken(Task.SEG, file, stored.getvalue(), same_values if right else refused_only)
+
+
+def bomb(rng: Random, root: Path, damage: Callable) -> Broken:
+    """A few bytes that claim to be many pixels: by their header alone, or by zeros that pack well."""
+    side, bits, data = rng.choice([(10_000, 1, _packed()), *((side, 8, b"") for side in (10_000, 40_000, 2**31 - 1))])
+    colour = 0 if bits == 1 else rng.choice([0, 2, 3, 6])
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", side, side, bits, colour, 0, 0, 0))]
+    if rng.random() < 0.3:
+        chunks.append((b"zTXt", b"a\0\0" + zlib.compress(bytes(100_000_000 if rng.random() < 0.05 else 1_100_000))))
+    chunks += [(b"IDAT", data), (b"IEND", b"")]
+    content = b"\x89PNG\r\n\x1a\n"
+    for kind, body in chunks:
+        content += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    task, file = rng.choice([*PICTURES.items(), (Task.SEG, MASK)])
+    return Broken(task, file.format(split_of(rng)), content, refused_only)
+
+
+@cache
+def _packed() -> bytes:
+    """All the pixels of a picture of 10,000 x 10,000 black or white ones."""
+    return zlib.compress(bytes(10_000 * (1 + 10_000 // 8)))
+
+
+KINDS = {
+    damaged_annotations: 400,
+    restructured_annotations: 1500,
+    damaged_picture: 500,
+    damaged_mask: 600,
+    other_mask: 300,
+    bomb: 50,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_broken_data_are_refused_or_valid(mini_root, damage, no_hang, kind):
+    ended = Counter()
+    for seed in range(KINDS[kind]):
+        broken = kind(Random(seed), mini_root, damage)
+        try:
+            with no_hang():
+                ended[outcome(mini_root, broken)] += 1
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            raise AssertionError(f"{kind.__name__}, seed {seed}, {broken.file}: {broken.content[:300]!r}") from error
+    print(f"\n{kind.__name__}: {KINDS[kind]} cases, {dict(ended)}")
+    assert ended["refused"] + ended["accepted"] == KINDS[kind]
+    assert ended["refused"] > KINDS[kind] // 4
+    assert not any(finding.fatal for finding in inspect_folder(mini_root, list(Task)))  # each case put its file back
+
+
+def test_there_are_enough_cases():
+    assert sum(KINDS.values()) >= 2000
