@@ -7,33 +7,9 @@ from torch import Tensor
 
 from onehead_avl.errors import DataError
 from onehead_avl.target import VOID
+from scenarios.classes import VOC_CLASSES
 from scenarios.pictures import list_files, read_each, read_indices, read_rgb, require_folder
 from scenarios.sample import Sample
-
-VOC_CLASSES = (
-    "background",
-    "aeroplane",
-    "bicycle",
-    "bird",
-    "boat",
-    "bottle",
-    "bus",
-    "car",
-    "cat",
-    "chair",
-    "cow",
-    "diningtable",
-    "dog",
-    "horse",
-    "motorbike",
-    "person",
-    "pottedplant",
-    "sheep",
-    "sofa",
-    "train",
-    "tvmonitor",
-)
-"""The classes of PASCAL VOC; the position of a name is its mask value."""
 
 
 def read_voc(root: Path, split: str) -> list[Sample]:
