@@ -24,6 +24,7 @@ from onehead_avl.logs.tidy_logger import TidyLogger
 from onehead_avl.model.criterion import MultiTaskLoss
 from onehead_avl.model.network import OneHeadNet
 from onehead_avl.model.saved import save_model
+from onehead_avl.prepare.manifest import manifest_digest
 from onehead_avl.report.checklist import checklist, latency
 from onehead_avl.report.plots import plot_loss, plot_metrics
 from onehead_avl.report.results import SCORES, Stage, as_json, outcomes
@@ -107,6 +108,7 @@ def run(config: Config, strategy_name: str, seed: int, data: Sequence[TaskData],
             "strategy": strategy_name,
             "seed": seed,
             "order": list(config.order),
+            "data": {"manifest_sha256": manifest_digest(config.data)},
             "metrics": as_json(stages, followed),
             "checklist": [vars(rule) for rule in rules],
             "seconds": {stage.task.key: stage.seconds for stage in stages},

@@ -1,5 +1,6 @@
 """Adopting somebody's data folder: say what is wrong with it, and write a copy in which it is not."""
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +18,7 @@ from onehead_avl.prepare.existing import (
     read_segmentation,
 )
 from onehead_avl.prepare.lock import exclusive
-from onehead_avl.prepare.manifest import MANIFEST, VERSION, read_manifest, require_same
+from onehead_avl.prepare.manifest import MANIFEST, VERSION, describe, manifest_of, read_manifest, require_same
 from onehead_avl.prepare.official import FOLDERS, NewFile
 from onehead_avl.prepare.options import SPLITS
 from onehead_avl.prepare.selection import SPLITS_BY_CARE
@@ -50,7 +51,7 @@ def adopt(source: Path, root: Path, tasks: Sequence[Task], say: Callable[[str], 
 
     Raises:
         UsageError: There is no such folder, or it is ``root`` itself.
-        OutputError: Another process is at work in ``root``, it holds data already, or the disk is too full.
+        OutputError: Another process is at work in ``root``, it holds other data, or the disk is too full.
         DataError: Nothing usable is left of a split, or an annotation file cannot be read.
         OSError: ``root`` cannot be written.
     """
@@ -60,32 +61,40 @@ def adopt(source: Path, root: Path, tasks: Sequence[Task], say: Callable[[str], 
         raise UsageError(f"--import writes a copy, but --root is {source} too; choose another --root")
     with exclusive(root) as work:
         staged = work / "tree"
-        interrupted = staged.exists()
         publish(staged, root)
-        if (root / MANIFEST).exists():
-            if not interrupted:
-                raise OutputError(f"{root} already holds prepared data; choose another --root")
-        else:
+        prepared = (root / MANIFEST).exists()
+        if not prepared:
             require_new(root)
-            _write(source, root, staged, tasks, say)
+        head, pictures, detection = _plan(source, tasks, say)
+        files = _files(source, pictures, detection)
+        if prepared:
+            if read_manifest(root) != manifest_of(head, {file.path: describe(file) for file in files}):
+                raise OutputError(f"{root} already holds other prepared data; choose another --root")
+            say(f"{root} is already prepared")
+        else:
+            paths = (path for found in pictures.values() for each in found for path in _paths(each))
+            require_space(root, 0, sum(path.stat().st_size for path in paths))
+            stage(staged, files, head)
             publish(staged, root)
         manifest = read_manifest(root)
         require_same(root, manifest)
     return manifest
 
 
-def _write(source: Path, root: Path, staged: Path, tasks: Sequence[Task], say: Callable[[str], None]) -> None:
+def _plan(
+    source: Path, tasks: Sequence[Task], say: Callable[[str], None]
+) -> tuple[dict[str, Any], Pictures, dict[str, Detection]]:
+    """Read a folder, say what is wrong with it, and leave that out; the head of the manifest and what is left."""
     findings: list[Finding] = []
     pictures: Pictures = {}
     detection: dict[str, Detection] = {}
-    for task in tasks:
-        for split in SPLITS:
-            if task == Task.DET:
-                detection[split] = read_detection(source, split, findings)
-                pictures[task, split] = detection[split].pictures
-            else:
-                read = read_segmentation if task == Task.SEG else read_classification
-                pictures[task, split] = read(source, split, findings)
+    for task, split in itertools.product(tasks, SPLITS):
+        if task == Task.DET:
+            detection[split] = read_detection(source, split, findings)
+            pictures[task, split] = detection[split].pictures
+        else:
+            read = read_segmentation if task == Task.SEG else read_classification
+            pictures[task, split] = read(source, split, findings)
     if detection:
         findings += compare_categories(detection["train"].content, detection["val"].content)
     findings += drop_repeated(source, pictures)
@@ -94,17 +103,17 @@ def _write(source: Path, root: Path, staged: Path, tasks: Sequence[Task], say: C
         say(f"{source}: {finding}")
     for (task, split), found in pictures.items():
         if not found:
-            raise DataError(f"{source / FOLDERS[task]}: expected {split} pictures that can be used, found none")
-    require_space(
-        root, 0, sum(path.stat().st_size for found in pictures.values() for each in found for path in _paths(each))
-    )
+            raise DataError(
+                f"{source / FOLDERS[task]}: expected {split} pictures that can be used, found none; leave the task out "
+                "with --tasks"
+            )
     head = {
         "version": VERSION,
         "options": {"import": True, "tasks": [task.key for task in tasks]},
         "sets": {task.key: {split: _summary(pictures[task, split]) for split in SPLITS} for task in tasks},
         "findings": [{"what": each.what, "files": list(each.files)} for each in findings],
     }
-    stage(staged, _files(source, pictures, detection), head)
+    return head, pictures, detection
 
 
 def category_numbers(names: Iterable[str]) -> dict[str, int]:
@@ -138,26 +147,25 @@ def compare_categories(train: dict[str, Any], val: dict[str, Any]) -> list[Findi
 def drop_repeated(source: Path, pictures: Pictures) -> list[Finding]:
     """Leave all but the first of the files that show the same picture out, in place."""
     first: dict[bytes, tuple[Task, str]] = {}
-    repeated: dict[tuple, list[str]] = {}
-    for split in SPLITS_BY_CARE:
-        for task in Task:
-            kept = []
-            for each in pictures.get((task, split), []):
-                if each.digest in first:
-                    name = each.path.relative_to(source).as_posix()
-                    repeated.setdefault((task, split, *first[each.digest]), []).append(name)
-                else:
-                    first[each.digest] = (task, split)
-                    kept.append(each)
-            if (task, split) in pictures:
-                pictures[task, split] = kept
-    return [
-        Finding(
-            f"{task.title}: {len(names)} {split} pictures are also in {other.title} {other_split}; left out",
-            tuple(names),
-        )
-        for (task, split, other, other_split), names in repeated.items()
-    ]
+    findings = []
+    for split, task in itertools.product(SPLITS_BY_CARE, Task):
+        found = pictures.get((task, split), [])
+        repeated: dict[tuple[Task, str], list[str]] = {}
+        kept = []
+        for each in found:
+            if each.digest in first:
+                repeated.setdefault(first[each.digest], []).append(each.path.relative_to(source).as_posix())
+            else:
+                first[each.digest] = (task, split)
+                kept.append(each)
+        if repeated:
+            pictures[task, split] = kept
+        for (other, other_split), names in repeated.items():
+            same = (other, other_split) == (task, split)
+            what = "copies of others there" if same else f"also in {other.title} {other_split}"
+            text = f"{task.title}: {len(names)} of {len(found)} {split} pictures are {what}; left out"
+            findings.append(Finding(text, tuple(names)))
+    return findings
 
 
 def drop_lonely_classes(pictures: Pictures) -> list[Finding]:

@@ -19,6 +19,9 @@ from onehead_avl.errors import DataError
 INFLATION = 20
 """How many times larger than the archive its content may be; pictures do not compress, annotations about 5 times."""
 
+_PADDING = 1 << 20
+"""Bytes by which small archives may exceed that: a tar is padded."""
+
 
 class Tree(ABC):
     """The files of an official data set.
@@ -152,12 +155,15 @@ def require_inflation(archive: Path, content: int) -> None:
     Raises:
         DataError: It is one.
     """
-    size = archive.stat().st_size
-    if content > INFLATION * size:
+    if content > _most(archive):
         raise DataError(
-            f"{archive}: expected at most {INFLATION} times its {size} bytes in it, found more; it is a decompression "
-            "bomb or broken, fetch it again from the official source"
+            f"{archive}: expected at most {INFLATION} times its {archive.stat().st_size} bytes in it, found more; it "
+            "is a decompression bomb or broken, fetch it again from the official source"
         )
+
+
+def _most(archive: Path) -> int:
+    return INFLATION * archive.stat().st_size + _PADDING
 
 
 def _unofficial(archive: Path, name: str, what: str) -> DataError:
@@ -174,8 +180,7 @@ def _within(prefix: str, names: Iterable[str]) -> list[str]:
 def _uncompressed(path: Path) -> io.BufferedIOBase:
     if path.suffix != ".tgz":
         return path.open("rb")
-    most = INFLATION * path.stat().st_size
     with gzip.open(path) as file:
-        content = file.read(most + 1)
+        content = file.read(_most(path) + 1)
     require_inflation(path, len(content))
     return io.BytesIO(content)

@@ -7,7 +7,7 @@ from typing import Any
 from onehead_avl.errors import OutputError
 from onehead_avl.files import write_json
 from onehead_avl.prepare.lock import discard
-from onehead_avl.prepare.manifest import MANIFEST, describe
+from onehead_avl.prepare.manifest import MANIFEST, describe, manifest_of
 from onehead_avl.prepare.official import FOLDERS, NewFile
 
 
@@ -29,7 +29,7 @@ def stage(folder: Path, files: Iterable[NewFile], head: dict[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(file.content)
         described[file.path] = describe(file)
-    write_json(folder / MANIFEST, head | {"files": dict(sorted(described.items()))})
+    write_json(folder / MANIFEST, manifest_of(head, described))
 
 
 def publish(folder: Path, root: Path) -> None:

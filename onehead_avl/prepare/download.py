@@ -1,6 +1,7 @@
 """Fetching an archive over HTTP: resumed, retried, verified, and under its own name only when it is right."""
 
 import hashlib
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +9,6 @@ from pathlib import Path
 
 import requests
 import urllib3
-from tqdm import tqdm
 
 from onehead_avl.errors import DownloadError
 from onehead_avl.prepare.progress import bar
@@ -95,10 +95,10 @@ def is_official(path: Path, archive: Archive) -> bool:
 def _fetch_from(url: str, archive: Archive, part: Path) -> str | None:
     """Fetch from one address; what is wrong with it, or ``None`` when all went well."""
     in_vain, most, others = 0, _size(part), part.exists()  # others: some bytes may be from elsewhere
-    with bar(f"fetching {archive.name}", archive.size, "B", done=most) as progress, requests.Session() as session:
+    with requests.Session() as session:
         while True:
             try:
-                _receive(session, url, archive, part, progress)
+                _receive(session, url, archive, part)
                 if is_official(part, archive):
                     return None
                 part.unlink()
@@ -114,11 +114,12 @@ def _fetch_from(url: str, archive: Archive, part: Path) -> str | None:
             in_vain, most = (0, _size(part)) if _size(part) > most else (in_vain + 1, most)
             if in_vain == PATIENCE.tries:
                 return f"{problem} ({in_vain} tries in a row)"
-            progress.set_postfix_str(f"{url} {problem}, trying again")
-            time.sleep(PATIENCE.pause * 2**in_vain)
+            pause = PATIENCE.pause * 2**in_vain
+            print(f"{url} {problem}; trying again in {pause:g} s", file=sys.stderr)
+            time.sleep(pause)
 
 
-def _receive(session: requests.Session, url: str, archive: Archive, part: Path, progress: tqdm) -> None:
+def _receive(session: requests.Session, url: str, archive: Archive, part: Path) -> None:
     """Append to ``part`` what is missing of it."""
     have = _size(part)
     if have == archive.size:
@@ -140,11 +141,13 @@ def _receive(session: requests.Session, url: str, archive: Archive, part: Path, 
         length = answer.headers.get("Content-Length")
         if length is not None and start + int(length) != archive.size:
             raise _Refused(f"has a file of {start + int(length)} bytes, not the official one of {archive.size}")
-        progress.n = progress.initial = start
-        with part.open("ab" if start else "wb") as file:
+        with (
+            part.open("ab" if start else "wb") as file,
+            bar(f"fetching {archive.name}", archive.size, "B", start) as got,
+        ):
             for block in answer.raw.stream(_CHUNK, decode_content=False):
                 file.write(block)
-                progress.update(len(block))
+                got.update(len(block))
                 if file.tell() > archive.size:
                     break
     if _size(part) > archive.size:

@@ -84,8 +84,8 @@ def read_segmentation(root: Path, split: str, findings: list[Finding]) -> list[E
 
     def read(path: Path, name: str) -> Existing:
         where = masks[path.stem].relative_to(root).as_posix()
-        mask = require_classes(decode_mask(_read(masks[path.stem]), where), where)
-        picture = decode_picture(_read(path), name)
+        mask = require_classes(decode_mask(_read(masks[path.stem], where), where), where)
+        picture = decode_picture(_read(path, name), name)
         if picture.size != mask.size:
             raise DataError(f"{where}: the mask has another size than its picture; replace one of them")
         classes = frozenset(VOC_CLASSES[value] for value in mask.values if 0 < value < len(VOC_CLASSES))
@@ -109,7 +109,7 @@ def read_detection(root: Path, split: str, findings: list[Finding]) -> Detection
     folder = _require(root / FOLDERS[Task.DET] / split)
     path = folder.parent / "annotations" / f"mini_instances_{split}2017.json"
     name = path.relative_to(root).as_posix()
-    content = parse_instances(_read(path), str(path))
+    content = parse_instances(_read(path, str(path)), str(path))
     for part in ("images", "categories"):
         _require_unique(path, part, [entry["id"] for entry in content[part]])
     names = {entry["id"]: entry["name"] for entry in content["categories"]}
@@ -138,14 +138,12 @@ def read_detection(root: Path, split: str, findings: list[Finding]) -> Detection
 
     listed = {image["file_name"]: image for image in content["images"]}
     present = {each.name: each for each in _list(folder, SUFFIXES)}
-    _report(
-        findings, "detection: not listed in the annotation file; left out", root,
-        [present[each] for each in sorted(present.keys() - listed.keys())],
-    )  # fmt: skip
+    unlisted = [present[each] for each in sorted(present.keys() - listed.keys())]
+    _report(findings, "detection: not listed in the annotation file; left out", root, unlisted)
 
     def read(path: Path, name: str) -> Existing:
         image = listed[path.name]
-        picture = decode_picture(_read(path), name)
+        picture = decode_picture(_read(path, name), name)
         if picture.size != (image["width"], image["height"]):
             raise DataError(f"{name}: the picture has another size than its annotations say; replace it")
         return Existing(path, picture.digest, frozenset(classes[image["id"]]), image=image)
@@ -170,7 +168,7 @@ def read_classification(root: Path, split: str, findings: list[Finding]) -> list
     classes = sorted(each for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
 
     def read(path: Path, name: str) -> Existing:
-        return Existing(path, decode_picture(_read(path), name).digest, frozenset([path.parent.name]))
+        return Existing(path, decode_picture(_read(path, name), name).digest, frozenset([path.parent.name]))
 
     paths = [path for each in classes for path in _list(each, SUFFIXES)]
     return list(_usable(root, paths, read, f"classification {split}", findings))
@@ -212,8 +210,8 @@ def _list(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     return sorted(e for e in folder.iterdir() if e.suffix.lower() in suffixes and not e.name.startswith("."))
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, where: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); put it there") from error
+        raise DataError(f"{where}: the file cannot be read ({error.strerror}); put it there") from error

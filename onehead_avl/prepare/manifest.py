@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,16 @@ def describe(file: NewFile) -> dict[str, Any]:
         "source": file.source,
         "official_split": file.official_split,
     }
+
+
+def manifest_of(head: dict[str, Any], described: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """A manifest.
+
+    Args:
+        head: What it says before it lists the files: options, sets, ...
+        described: What it says about each file, in any order.
+    """
+    return head | {"files": dict(sorted(described.items()))}
 
 
 def read_manifest(root: Path) -> dict[str, Any]:
