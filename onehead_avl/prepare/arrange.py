@@ -1,12 +1,12 @@
 """Writing a data folder: first all of it beside its place, then moved there; the manifest comes last."""
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from onehead_avl.errors import OutputError
 from onehead_avl.files import write_json
-from onehead_avl.prepare.lock import discard
 from onehead_avl.prepare.manifest import MANIFEST, describe, manifest_of
 from onehead_avl.prepare.official import FOLDERS, NewFile
 
@@ -22,7 +22,8 @@ def stage(folder: Path, files: Iterable[NewFile], head: dict[str, Any]) -> None:
     Raises:
         OSError: The disk cannot be written.
     """
-    discard(folder)
+    if folder.exists():
+        shutil.rmtree(folder)
     described = {}
     for file in files:
         path = folder / file.path
@@ -39,7 +40,7 @@ def publish(folder: Path, root: Path) -> None:
     """
     if not (folder / MANIFEST).exists():
         return
-    for entry in folder.iterdir():
+    for entry in sorted(folder.iterdir()):
         if entry.name != MANIFEST:
             entry.rename(root / entry.name)
     (folder / MANIFEST).rename(root / MANIFEST)

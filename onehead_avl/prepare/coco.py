@@ -10,6 +10,7 @@ from onehead_avl.prepare.archives import Tree
 from onehead_avl.prepare.instances import Entry, Fitted, fit_boxes, parse_instances
 from onehead_avl.prepare.official import FOLDERS, NewFile, OfficialSet
 from onehead_avl.prepare.pictures import Picture, decode_picture
+from onehead_avl.prepare.progress import bar
 from onehead_avl.prepare.selection import Candidate
 from onehead_avl.tasks import Task
 
@@ -33,12 +34,14 @@ class Coco(OfficialSet):
     """
 
     def __init__(self, annotations: Tree, pictures: Mapping[str, Tree], categories: Sequence[str]) -> None:
-        self._annotations, self._pictures = annotations, pictures
+        self._pictures = pictures
         self.pools = {"train": "train" if "train" in pictures else "val", "val": "val"}
-        self._parts = {
-            split: _Part(annotations.read(_instances(split)), f"{annotations.where}: {_instances(split)}", categories)
-            for split in pictures
-        }
+        self._parts = {}
+        with bar("reading COCO annotations", len(pictures), "file") as progress:
+            for split in pictures:
+                name = _instances(split)
+                self._parts[split] = _Part(annotations.read(name), f"{annotations.where}: {name}", categories)
+                progress.update()
         self.candidates = [
             Candidate(f"{split}2017/{image['file_name']}", split, part.classes_in(image["id"]))
             for split, part in self._parts.items()
@@ -68,11 +71,7 @@ class Coco(OfficialSet):
             **part.about,
             "categories": part.categories,
             "images": images,
-            "annotations": [
-                {key: entry[key] for key in _KEPT_KEYS if key in entry}
-                for image in images
-                for entry in part.fitted[image["id"]].kept
-            ],
+            "annotations": [entry for image in images for entry in part.fitted[image["id"]].kept],
         }
         path = f"{FOLDERS[Task.DET]}/annotations/mini_instances_{split}2017.json"
         source = f"COCO2017/annotations/{_instances(official)}"
@@ -120,7 +119,8 @@ class _Part:
                     f"{where}: annotation {entry['id']} names image {entry['image_id']}, which is not listed"
                 )
             if entry["category_id"] in self._names:
-                grouped.setdefault(entry["image_id"], []).append(entry)
+                kept = {key: entry[key] for key in _KEPT_KEYS if key in entry}
+                grouped.setdefault(entry["image_id"], []).append(kept)
         self.fitted: dict[int, Fitted] = {key: fit_boxes(entries, by_id) for key, entries in grouped.items()}
 
     def annotated(self) -> list[Entry]:

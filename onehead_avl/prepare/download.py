@@ -138,8 +138,8 @@ def _receive(session: requests.Session, url: str, archive: Archive, part: Path) 
         if answer.status_code not in (200, 206):
             raise _Refused(f"answered HTTP {answer.status_code}")
         start = have if answer.status_code == 206 else 0
-        length = answer.headers.get("Content-Length")
-        if length is not None and start + int(length) != archive.size:
+        length = answer.headers.get("Content-Length", "unknown")
+        if length.isdecimal() and start + int(length) != archive.size:
             raise _Refused(f"has a file of {start + int(length)} bytes, not the official one of {archive.size}")
         with (
             part.open("ab" if start else "wb") as file,
@@ -160,7 +160,7 @@ def _receive(session: requests.Session, url: str, archive: Archive, part: Path) 
 def _in_words(error: Exception) -> str:
     if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
         return "did not answer in time"
-    if isinstance(error, urllib3.exceptions.ProtocolError) or "ProtocolError" in repr(error):
+    if any(isinstance(each, urllib3.exceptions.ProtocolError) for each in (error, *error.args)):  # requests wraps them
         return "cut the connection"
     if isinstance(error, requests.ConnectionError):
         return "cannot be reached"

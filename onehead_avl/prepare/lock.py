@@ -1,7 +1,6 @@
 """One process a data folder."""
 
 import os
-import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -45,9 +44,3 @@ def exclusive(root: Path) -> Iterator[Path]:
             Path(lock.lock_file).unlink()
             work.rmdir()
         lock.release()
-
-
-def discard(folder: Path) -> None:
-    """Remove a folder and what is in it, if it is there."""
-    if folder.exists():
-        shutil.rmtree(folder)

@@ -89,6 +89,7 @@ def test_what_is_done_and_what_came_of_it_is_said(built, archives):
         "segmentation: 6 train and 3 val pictures, 6 classes, each in at least 1 train and 1 val pictures" in answer.out
     )
     assert "detection: 6 train and 3 val pictures, 3 classes" in answer.out
+    assert "  1 boxes that reach over the edge of their picture were cut there, 1 without area dropped\n" in answer.out
     assert "classification: 6 train and 3 val pictures, 3 classes, each in at least 2 train and 1 val" in answer.out
     assert answer.err == ""
 
