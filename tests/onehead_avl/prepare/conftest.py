@@ -213,6 +213,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         name, asked = self.path.rsplit("/", 1)[-1], self.headers.get("Range")
         self.server.requests.append((name, asked))
         fault, path = self.server.next_fault(name), self._folder / name
+        if self.headers.get("Accept-Encoding") != "identity":
+            fault = 406  # lest it be compressed on the way
         if isinstance(fault, int) or not path.is_file():
             self.send_error(fault or 404)
             return

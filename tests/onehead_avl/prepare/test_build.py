@@ -171,6 +171,13 @@ def test_boxes_are_mended_and_crowds_kept(invoke, archives, root):
     assert all(image["license"] == 3 for image in found["images"])
 
 
+def test_a_crowd_alone_is_no_reason_to_draw_a_picture(prepare, root, tmp_path):
+    assert prepare(root, "--tasks", "det", "--train", "11", "--val", "4").status == 0
+    assert not [name for name in manifest(root)["files"] if name.endswith("1007.jpg")]
+    answer = prepare(tmp_path / "more", "--tasks", "det", "--train", "12", "--val", "4")
+    assert_refused(answer, 1, "detection: expected 12 pictures for train, found 11 in the official val split")
+
+
 def test_grey_and_cmyk_pictures_are_fine(invoke, archives, root):
     invoke(main, "--root", root, "--full", "--tasks", "det")
     assert {f"mini_coco_det/val/00000000100{i}.jpg" for i in (4, 5)} <= manifest(root)["files"].keys()
@@ -254,6 +261,14 @@ def test_a_second_run_repeats_nothing(built, prepare, server, read_tree):
     assert f"{root} is already prepared\n" in answer.out
     assert read_tree(root) == before
     assert len(server.requests) == asked
+
+
+def test_what_an_interrupted_run_of_other_options_left_is_discarded(built, prepare, tmp_path, read_tree):
+    other = tmp_path / "other"
+    (other / ".prepare" / "tree" / "mini_voc_seg" / "train").mkdir(parents=True)
+    (other / ".prepare" / "tree" / "mini_voc_seg" / "train" / "old.jpg").touch()
+    assert prepare(other).status == 0
+    assert read_tree(other) == read_tree(built[0])
 
 
 def test_a_folder_that_was_changed_since_is_refused(built, prepare):

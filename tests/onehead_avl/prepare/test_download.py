@@ -107,6 +107,15 @@ def test_what_was_there_before_may_be_of_another_file(again, archive, part):
     assert again() == [f"bytes={archive.size // 2}-", None]
 
 
+def test_it_is_begun_anew_only_once(server, archive, tmp_path, part):
+    part.write_bytes(bytes(archive.size // 2))
+    server.plan(archive.name, "wrong bytes")
+    with pytest.raises(DownloadError, match="sent other bytes than the official ones"):
+        fetch(archive, archive.urls, tmp_path)
+    assert [asked for _, asked in server.requests] == [f"bytes={archive.size // 2}-", None]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_too_much_of_another_file_is_begun_anew(again, archive, part):
     part.write_bytes(bytes(archive.size + 10))
     assert again() == [f"bytes={archive.size + 10}-", None]
