@@ -5,6 +5,7 @@ import hashlib
 import http.server
 import io
 import json
+import shutil
 import tarfile
 import threading
 import zipfile
@@ -297,3 +298,55 @@ def source(mini_root) -> Path:
     content["categories"].sort(key=lambda entry: entry["id"])
     path.write_text(json.dumps(content))
     return mini_root
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    """A data folder that is not there yet."""
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def built(prepare, root) -> tuple:
+    """A data folder that was prepared, and what the command said."""
+    answer = prepare(root)
+    assert answer.status == 0, answer.err
+    return root, answer
+
+
+@pytest.fixture
+def extracted(official, tmp_path) -> Path:
+    """A copy of the extracted folders, to break."""
+    return shutil.copytree(official / "extracted", tmp_path / "extracted")
+
+
+@pytest.fixture(scope="session")
+def assert_refused() -> Callable:
+    """Check that a command ended with a status and one sentence that has some fragments in it."""
+
+    def assert_refused(answer, status, *fragments):
+        assert answer.status == status
+        assert "Traceback" not in answer.err + answer.out
+        last = answer.err.strip().splitlines()[-1]
+        assert last.startswith("error: ")
+        assert all(str(fragment) in last for fragment in fragments), last
+
+    return assert_refused
+
+
+@pytest.fixture
+def adopt(invoke, tmp_path) -> Callable:
+    """Adopt a folder into a new one: the answer, and the findings as they were said."""
+
+    def adopt(source, *arguments):
+        answer = invoke(main, "--import", source, "--root", tmp_path / "adopted", *arguments)
+        said = answer.out.split("\n\n")[0].splitlines()
+        return answer, [line.removeprefix(f"{source}: ") for line in said]
+
+    return adopt
+
+
+@pytest.fixture
+def adopted(tmp_path) -> Path:
+    """The folder that ``adopt`` writes."""
+    return tmp_path / "adopted"
