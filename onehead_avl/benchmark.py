@@ -45,7 +45,7 @@ def _data(config: Config) -> list:
 
     print(
         "The embedded data set: drawn scenes, which show forgetting but say nothing about photographs. "
-        "For real pictures, give --data a folder with mini_voc_seg, mini_coco_det and imagenette_160 (see README.md)."
+        "For real pictures, run python -m onehead_avl.prepare --root data once, and give --data data."
     )
     return [embedded_data(task, size=config.image_size) for task in Task]
 

@@ -7,8 +7,12 @@ from collections.abc import Callable
 from onehead_avl.errors import OneHeadError
 
 
-def run_command(command: Callable[[], None]) -> int:
+def run_command(command: Callable[[], None], stopped: str = "stopped: what was written so far is kept") -> int:
     """Run a command and turn what a user can mend into one sentence on standard error.
+
+    Args:
+        command: The command.
+        stopped: What to say after Ctrl-C.
 
     Returns:
         The exit status: 0, 1 for a failure, 2 for a wrong command line, 130 after Ctrl-C.
@@ -23,7 +27,7 @@ def run_command(command: Callable[[], None]) -> int:
         print(f"error: {what}{error.strerror or error}; check the path, its permissions and the disk", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nstopped: what was written so far is kept", file=sys.stderr)
+        print(f"\n{stopped}", file=sys.stderr)
         return 130
     return 0
 

@@ -24,8 +24,12 @@ class WeightsError(OneHeadError):
     """Weights cannot be fetched, read, or fitted to the model."""
 
 
+class DownloadError(OneHeadError):
+    """An archive cannot be fetched."""
+
+
 class OutputError(OneHeadError):
-    """A run's folder cannot be written."""
+    """A folder cannot be written."""
 
 
 class TrainingError(OneHeadError):

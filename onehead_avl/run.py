@@ -26,6 +26,7 @@ from onehead_avl.logs.tidy_logger import TidyLogger
 from onehead_avl.model.criterion import MultiTaskLoss
 from onehead_avl.model.network import OneHeadNet
 from onehead_avl.model.saved import save_model
+from onehead_avl.prepare.manifest import manifest_digest
 from onehead_avl.report.checklist import checklist, latency
 from onehead_avl.report.cost import peak_memory, start_peak_memory, stored_bytes
 from onehead_avl.report.plots import plot_loss, plot_metrics
@@ -128,6 +129,7 @@ def run(
             "options": options,
             "seed": seed,
             "order": list(config.order),
+            "data": {"manifest_sha256": manifest_digest(config.data)},
             "metrics": as_json(stages, followed),
             # Of separate models only the last is left to be measured.
             "intervals": intervals(model, benchmark, stages[-1].tasks if separate else order, config.batch_size),

@@ -7,34 +7,10 @@ import torch
 from torch import Tensor
 
 from onehead_avl.target import VOID
+from scenarios.classes import VOC_CLASSES
 from scenarios.findings import Fault, Finding, collecting
 from scenarios.pictures import list_files, read_each, read_indices, read_rgb, require_folder
 from scenarios.sample import Sample
-
-VOC_CLASSES = (
-    "background",
-    "aeroplane",
-    "bicycle",
-    "bird",
-    "boat",
-    "bottle",
-    "bus",
-    "car",
-    "cat",
-    "chair",
-    "cow",
-    "diningtable",
-    "dog",
-    "horse",
-    "motorbike",
-    "person",
-    "pottedplant",
-    "sheep",
-    "sofa",
-    "train",
-    "tvmonitor",
-)
-"""The classes of PASCAL VOC; the position of a name is its mask value."""
 
 
 def read_voc(root: Path, split: str, findings: list[Finding]) -> list[Sample]:

@@ -1,4 +1,5 @@
 import csv
+import hashlib
 import json
 import math
 
@@ -92,6 +93,15 @@ def test_the_results_say_what_was_run(trained):
     assert all(value > 0 for value in found["seconds"].values())
     assert torch.__version__.startswith(found["environment"]["torch"])
     assert found["environment"]["device"] == "cpu"
+
+
+def test_the_results_name_the_manifest_of_the_data(trained, train, mini_root, tmp_path):
+    assert results(trained[0])["data"] == {"manifest_sha256": None}
+    (mini_root / "manifest.json").write_bytes(b"a manifest")
+    answer = train(tmp_path / "run", "--data", mini_root, "--order", "cls")
+    assert answer.status == 0, answer.err
+    digest = hashlib.sha256(b"a manifest").hexdigest()
+    assert results(tmp_path / "run")["data"] == {"manifest_sha256": digest}
 
 
 def test_all_metrics_are_measured_after_every_stage(trained):
