@@ -121,6 +121,8 @@ def run(
     (folder / "plots").mkdir()
     plot_loss(folder / "plots" / "loss.png", folder / "metrics.csv", stages)
     plot_metrics(folder / "plots" / "metrics.png", folder / "metrics.csv", stages, followed)
+    # Of separate models only the last is left to be measured.
+    sure = intervals(model, benchmark, stages[-1].tasks if separate else order, config.batch_size)
     # Last, so that a folder with results is a finished run.
     write_json(
         folder / "results.json",
@@ -131,8 +133,7 @@ def run(
             "order": list(config.order),
             "data": {"manifest_sha256": manifest_digest(config.data)},
             "metrics": as_json(stages, followed),
-            # Of separate models only the last is left to be measured.
-            "intervals": intervals(model, benchmark, stages[-1].tasks if separate else order, config.batch_size),
+            "intervals": sure,
             "checklist": [vars(rule) for rule in rules],
             "seconds": {stage.key: stage.seconds for stage in stages},
             "peak_memory_bytes": peak_memory() if memory_is_measured else None,
@@ -140,7 +141,7 @@ def run(
             "environment": environment(device),
         },
     )
-    return f"{results_table(stages, followed)}\n\n{checklist_table(rules)}"
+    return f"{results_table(stages, followed, sure)}\n\n{checklist_table(rules)}"
 
 
 def learn(strategy: BaseTemplate, benchmark: CLScenario, order: Sequence[Task], epochs: Sequence[int]) -> list[Stage]:

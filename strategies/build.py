@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
 from avalanche.core import SupervisedPlugin
 from avalanche.training.templates.base import BaseTemplate
 
@@ -34,6 +35,7 @@ def build(name: str, setting: Setting, options: Options) -> BaseTemplate:
     """
     if ":" in name:
         own = import_attribute(name)
+        setting.model.to(memory_format=torch.contiguous_format)  # it may not know of others, as A-GEM does not
         optimised = isinstance(own, type) and issubclass(own, MultiTask)  # by itself
         strategy = _call(name, options, setting.arguments() if optimised else setting.optimised())
         if not isinstance(strategy, BaseTemplate):

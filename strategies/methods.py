@@ -5,6 +5,7 @@ A function of a method that is plugins returns them; one of a whole strategy ret
 
 from collections.abc import Mapping
 
+import torch
 from avalanche.core import SupervisedPlugin
 from avalanche.training.plugins import (
     AGEMPlugin,
@@ -126,7 +127,8 @@ def gem(setting: Setting, options: Options) -> Plugins:
 
 
 def agem(setting: Setting, options: Options) -> Plugins:
-    """Avalanche's plugin."""
+    """Avalanche's plugin, which flattens gradients in a way that only contiguous ones allow."""
+    setting.model.to(memory_format=torch.contiguous_format)
     return [AGEMPlugin(options["patterns"], options["sample"])]
 
 

@@ -82,10 +82,28 @@ def notes(comparison: Comparison) -> str:
         f"Marks > and <: better and worse than {comparison.reference}: the 95 % interval of the paired difference over "
         "seeds excludes zero. Without a mark the difference is within the noise, or there is one seed only.",
         f"{NOTHING}: not measured, or without meaning.",
+        *_picture_note(comparison),
     ]
     for entry in comparison.entries:
         lines += [f"{entry.strategy}, seed {run.seed}: failed: {run.reason}" for run in entry.failed]
     return "\n\n".join(lines)
+
+
+def _picture_note(comparison: Comparison) -> list[str]:
+    """How far final values would move with other validation pictures, which no number of seeds tells."""
+    widths = {}
+    for task in Task:
+        runs = [run for entry in comparison.entries for run in entry.finished]
+        spans = [span for run in runs if (span := run.results["intervals"].get(task.metric)) is not None]
+        if spans:
+            widths[task.metric] = sum(high - low for low, high in spans) / len(spans) / 2
+    if not widths:
+        return []
+    listed = ", ".join(f"{metric} by {width:.3f}" for metric, width in widths.items())
+    return [
+        f"Other validation pictures of the same kind and number may move a final value, on average: {listed} (half of "
+        "the 95 % bootstrap interval over pictures; comparison.csv has that of each run)."
+    ]
 
 
 def _head(comparison: Comparison) -> list[str]:

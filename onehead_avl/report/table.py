@@ -1,6 +1,6 @@
 """Plain-text tables for the console."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from onehead_avl.report.checklist import Rule
 from onehead_avl.report.results import Outcome, Stage
@@ -22,9 +22,20 @@ def layout_table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
-def results_table(stages: Sequence[Stage], outcomes: Sequence[Outcome]) -> str:
-    """The matrix with forgetting; a value in brackets is the one right after the task's own stage."""
+def results_table(
+    stages: Sequence[Stage],
+    outcomes: Sequence[Outcome],
+    intervals: Mapping[str, Sequence[float] | None] | None = None,
+) -> str:
+    """The matrix with forgetting; a value in brackets is the one right after the task's own stage.
+
+    Args:
+        stages: What was learned, in order.
+        outcomes: What became of each metric.
+        intervals: Of the final values, over the validation pictures; without any the table has no column for them.
+    """
     header = ["metric", *(f"after {stage.key}" for stage in stages), "forgetting", "relative", "single task"]
+    header += [] if intervals is None else ["final, 95 %"]
     rows = [header]
     for each in outcomes:
         rows.append(
@@ -34,13 +45,14 @@ def results_table(stages: Sequence[Stage], outcomes: Sequence[Outcome]) -> str:
                 number(each.forgetting, "+.4f"),
                 number(each.drop_from_just_learned, "+.1%"),
                 number(each.single_task),
+                *([] if intervals is None else [span(intervals.get(each.metric))]),
             ]
         )
-    return (
-        layout_table(rows)
-        + "\n[x]: right after the task's own stage. Forgetting: just learned minus final, so a gain is negative."
-        + "\n-: not measured, or without meaning for the last task."
-    )
+    notes = ["[x]: right after the task's own stage. Forgetting: just learned minus final, so a gain is negative."]
+    if intervals is not None:
+        notes.append("final, 95 %: where the final value may lie with other validation pictures of this kind.")
+    notes.append("-: not measured, or without meaning for the last task.")
+    return "\n".join([layout_table(rows), *notes])
 
 
 def checklist_table(rules: Sequence[Rule]) -> str:

@@ -1,5 +1,6 @@
 import importlib
 import sys
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
@@ -234,3 +235,21 @@ def test_plugins_that_are_not_there_are_one_sentence():
 
 def test_what_a_path_names_is_imported():
     assert import_attribute("avalanche.training.plugins:LwFPlugin") is avalanche_plugins.LwFPlugin
+
+
+@pytest.mark.parametrize(
+    ("name", "plugins", "own"),
+    [("examples.stay_near:StayNear", [], "StayNear"), ("naive", ["examples.stay_near:Pull"], "Pull")],
+)
+def test_the_example_pulls_weights_back(setting, learn, monkeypatch, name, plugins, own):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+
+    def distance(strength):
+        options, wrong = options_of([name, *plugins], [f"{own}.strength={strength}"])
+        assert wrong == []
+        strategy = build(name, setting(plugins=import_plugins(plugins, options)), options)
+        old = [weight.detach().clone() for weight in learn(strategy, 0).model.parameters()]
+        new = learn(strategy, 1).model.parameters()
+        return sum(float((now.detach() - before).square().sum()) for now, before in zip(new, old, strict=True))
+
+    assert 0 < distance(100) < distance(0)

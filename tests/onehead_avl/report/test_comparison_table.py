@@ -110,6 +110,15 @@ def test_no_note_is_taken_for_markup(comparison):
     assert not [line for line in notes_in_markdown if line.startswith((">", "#", "|", "- ", "* ", "    "))]
 
 
+def test_the_notes_say_how_far_other_pictures_would_move_the_values(finished):
+    row = (0.5, 0.5, 0.5)
+    runs = [finished("naive", 0, row, row, row, intervals={"mIoU": [0.25, 0.5], "AP50": None})]
+    runs.append(finished("naive", 1, row, row, row, intervals={"mIoU": [0.5, 0.625]}))
+    assert "mIoU by 0.094 (half of" in notes(compare(runs))
+    assert "AP50 by" not in notes(compare(runs))
+    assert "pictures may move" not in notes(compare([finished("naive", 0, row, row, row, intervals={})]))
+
+
 def test_the_notes_name_the_reference_and_every_failure(comparison):
     text = notes(comparison)
     assert "better and worse than replay" in text

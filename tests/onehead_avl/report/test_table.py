@@ -32,6 +32,15 @@ def test_a_gain_shows_as_negative_forgetting():
     assert rows[3] == ["detection", "AP", "[0.0000]", "0.0000", "+0.0000", "-", "0.0000"]
 
 
+def test_intervals_over_pictures_have_a_column_if_there_are_any():
+    stages = [Stage((Task.CLS,), 1, 30.0, {"Top1": 0.75, "Top5": 1.0})]
+    header, _, top1, top5, *notes = results_table(stages, outcomes(stages), {"Top1": (0.6, 0.85)}).splitlines()
+    assert header.endswith("final, 95 %")
+    assert top1.endswith("0.600 .. 0.850")
+    assert top5.split()[-1] == "-"
+    assert any("other validation pictures" in note for note in notes)
+
+
 def test_the_checklist_table():
     rules = [
         Rule("parameters", "1.16 M", "< 8 M", True),
