@@ -1,6 +1,8 @@
 """``python -m onehead_avl.benchmark``: learn three kinds of task, one after the other, and report what is left."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 from onehead_avl.command import quiet_third_parties, run_command
 from onehead_avl.config import Config
 from onehead_avl.errors import OutputError, UsageError
+from onehead_avl.lock import exclusive
 from onehead_avl.tasks import Task
 from strategies.named import options_of, problems_of
 
@@ -19,20 +22,23 @@ def main() -> None:
     config.check([problem for name in config.strategy for problem in problems_of(name)] + wrong)
     folder = config.output or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
 
-    several = config.is_comparison
-    _writable(folder, may_hold="config.json" if several else None)
+    with _claimed(folder, may_hold="config.json" if config.is_comparison else None):
+        _run(replace(config, output=folder))
+
+
+def _run(config: Config) -> None:
+    """Do what the command line asks for, in a folder that is this process's own."""
     print("loading torch and Avalanche", file=sys.stderr)
     quiet_third_parties()
     from onehead_avl.baselines import BaselineCache  # slow to import, and not needed to refuse a wrong command line
     from onehead_avl.compare import compare_strategies, run_and_keep
 
-    config = replace(config, output=folder)
     data = _data(config.in_each_order()[0].resolved())
     cache = BaselineCache(data)
-    if several:
+    if config.is_comparison:
         compare_strategies(config, data, cache)
     else:
-        print(f"\n{run_and_keep(config.resolved(), data, folder, cache)}\n\nwritten to {folder}\n")
+        print(f"\n{run_and_keep(config.resolved(), data, config.output, cache)}\n\nwritten to {config.output}\n")
 
 
 def _data(config: Config) -> list:
@@ -50,18 +56,26 @@ def _data(config: Config) -> list:
     return [embedded_data(task, size=config.image_size) for task in Task]
 
 
-def _writable(folder: Path, may_hold: str | None) -> None:
-    """Make a folder that can be written, refusing one with files unless ``may_hold`` is among them."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()) and not (may_hold and (folder / may_hold).exists()):
+@contextmanager
+def _claimed(folder: Path, may_hold: str | None) -> Iterator[None]:
+    """Make a folder and keep others out of it, refusing one with files unless ``may_hold`` is among them.
+
+    Raises:
+        UsageError: It holds something.
+        OutputError: It cannot be written, or another process is writing it.
+    """
+    work = folder / ".running"
+    with ExitStack() as held:
+        try:
+            held.enter_context(exclusive(folder, work, "being written", "--output"))
+            entries = [entry for entry in folder.iterdir() if entry != work]
+        except OSError as error:
+            raise OutputError(
+                f"--output expects a folder that can be written, but {folder} cannot ({error.strerror}); choose another"
+            ) from None
+        if entries and not (may_hold and (folder / may_hold).exists()):
             raise UsageError(f"--output expects a new or empty folder, but {folder} holds files; choose another")
-        (folder / ".writable").touch()
-        (folder / ".writable").unlink()
-    except OSError as error:
-        raise OutputError(
-            f"--output expects a folder that can be written, but {folder} cannot ({error.strerror}); choose another"
-        ) from None
+        yield
 
 
 if __name__ == "__main__":

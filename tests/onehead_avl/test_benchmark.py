@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from PIL import Image
 import onehead_avl.compare
 import scenarios.embedded
 from onehead_avl.benchmark import main
+from onehead_avl.lock import exclusive
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 ONE_EPOCH = ("--image-size", "64", "--epochs", "1", "--batch-size", "4")
@@ -233,3 +235,12 @@ def test_broken_backbone_weights_are_status_1(invoke, shared_mini_root, tmp_path
     weights.write_bytes(b"no weights")
     answer = invoke(main, "--data", shared_mini_root, "--backbone-weights", weights, "--output", tmp_path / "run")
     assert_one_sentence(answer, 1, weights)
+
+
+@pytest.mark.parametrize("seeds", [("0",), ("0", "1")], ids=["single", "comparison"])
+def test_a_folder_that_another_process_writes_is_left_alone(train, tmp_path, seeds):
+    with exclusive(tmp_path, tmp_path / ".running", "being written", "--output"):
+        answer = train(tmp_path, "--seeds", *seeds)
+        assert answer.status == 1
+        assert answer.err.startswith(f"error: {tmp_path} is being written by process {os.getpid()} on ")
+        assert [entry.name for entry in tmp_path.iterdir()] == [".running"]
