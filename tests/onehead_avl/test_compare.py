@@ -218,8 +218,13 @@ def test_a_strategy_that_fails_stops_no_other_and_is_tried_again(again, module):
     assert not (run / "traceback.txt").exists()
     rules = {rule["name"]: rule for rule in results(run)["checklist"]}
     assert rules["what the strategy keeps"]["passed"] is None
-    # Trained as the named strategies are, so without plugins it is fine-tuning.
-    assert results(run)["metrics"]["matrix"] == results(folder / f"naive_{CANONICAL}_seed0")["metrics"]["matrix"]
+    # Trained as the named ones are, so without plugins it is fine-tuning, but for the rounding of another layout.
+    pairs = zip(
+        *(results(each)["metrics"]["matrix"] for each in (run, folder / f"naive_{CANONICAL}_seed0")), strict=True
+    )
+    for own, naive in pairs:
+        assert own.pop("after") == naive.pop("after")
+        assert own == pytest.approx(naive, abs=0.01)
 
 
 @pytest.fixture(scope="module")
