@@ -10,19 +10,10 @@ from typing import Any
 
 import torch
 
+from scenarios.annotations import NEEDED, ROUNDING
 from scenarios.findings import Fault, Finding, collecting
 from scenarios.pictures import PICTURES, list_files, read_each, read_rgb, require_folder, unread
 from scenarios.sample import Sample
-
-NEEDED: dict[str, dict[str, type]] = {
-    "images": {"id": int, "file_name": str, "width": int, "height": int},
-    "categories": {"id": int, "name": str},
-    "annotations": {"id": int, "image_id": int, "category_id": int, "bbox": list},
-}
-"""The lists of an annotation file, and the keys and types of their entries; other keys are not looked at."""
-
-ROUNDING = 1.0
-"""Pixels by which a box may reach over the edge of its picture; what reaches over is cut off."""
 
 _REPR = reprlib.Repr()  # unlike repr, it ends soon whatever the length and the depth of what a file holds
 _REPR.maxstring = _REPR.maxother = 40

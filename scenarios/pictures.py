@@ -1,28 +1,20 @@
-"""Picture files: finding them in a folder, and decoding them completely, once."""
+"""Picture files: finding them in a folder, and reading them, once."""
 
-import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import torch
-from PIL import Image, ImageFile, UnidentifiedImageError
 from torch import Tensor
 from tqdm import tqdm
 
+from scenarios.decoding import DecodingError, decode_indices, decode_rgb
 from scenarios.findings import Fault, Finding, collecting
 from scenarios.sample import Sample
 
 PICTURES = (".jpg", ".jpeg", ".png")
 """How the names of pictures end, in lower case."""
-
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
-"""What a picture may be stored as, whatever its name. Pillow knows more, but calls other programs for some of them."""
-
-MOST_PIXELS = 2**30 // 4 // 3
-"""What claims to be larger is taken for a decompression bomb: a quarter of a GiB as RGB, Pillow's own limit."""
 
 Item = TypeVar("Item")
 
@@ -103,7 +95,7 @@ def read_rgb(path: Path) -> Tensor:
     Raises:
         Fault: The picture cannot be decoded completely, is suspiciously large, or has more than 8 bits a channel.
     """
-    return torch.from_numpy(_decode(path, _to_rgb, FORMATS)).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(_decode(path, decode_rgb)).permute(2, 0, 1).contiguous()
 
 
 def read_indices(path: Path) -> Tensor:
@@ -115,67 +107,14 @@ def read_indices(path: Path) -> Tensor:
     Raises:
         Fault: The mask cannot be decoded completely, or is no PNG of a palette or of 8 bits of grey.
     """
-    return torch.from_numpy(_decode(path, _to_indices, ("PNG",)))  # JPEG would blur the values into others
+    return torch.from_numpy(_decode(path, decode_indices))
 
 
-class _UnusableError(Exception):
-    """The file is of a kind that cannot be used; the message is the problem."""
-
-
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith(("I", "F")):  # 16 and 32 bits: Pillow would clip them to white
-        raise _UnusableError(f"expected a picture of 8 bits a channel, found mode {picture.mode}; convert it to RGB")
-    return picture.convert("RGB")
-
-
-def _to_indices(picture: Image.Image) -> Image.Image:
-    mode = picture.mode
-    if mode == "L" and picture.tile:
-        mode = picture.tile[0][3]  # how it is stored: Pillow would stretch 2 or 4 bits of grey ("L;4") to 8
-    if picture.mode not in ("P", "L") or mode in ("L;2", "L;4"):
-        raise _UnusableError(
-            f"expected a palette or grey mask of 8 bits (mode P or L), found mode {mode}; "
-            "save the class indices as such"
-        )
-    return picture
-
-
-def _decode(path: Path, convert: Callable[[Image.Image], Image.Image], formats: Sequence[str]) -> np.ndarray:
-    """Return the pixels of ``convert(picture)``; errors name the file, Pillow's warnings are not shown."""
+def _decode(path: Path, decode: Callable[[Path], np.ndarray]) -> np.ndarray:
+    """Return what ``decode`` makes of a file; errors name the file."""
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        raise Fault(path, "expected a picture, found a folder or a device; remove it")
     try:
-        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
-            raise _UnusableError("expected a picture, found a folder or a device; remove it")
-        with _strict_pillow(), _open(path, formats) as picture:
-            return np.array(convert(picture))
-    except _UnusableError as error:
-        raise Fault(path, str(error)) from None
-    except UnidentifiedImageError as error:
-        expected = f"expected a picture ({', '.join(formats)})"
-        raise Fault(path, f"{expected}, found no such format; replace or remove the file") from error
-    except Exception as error:  # decoders raise almost anything on broken files: OSError, SyntaxError, ...
-        reason = getattr(error, "strerror", None) or error
-        raise Fault(path, f"the picture cannot be decoded ({reason}); replace or remove the file") from error
-
-
-def _open(path: Path, formats: Sequence[str]) -> Image.Image:
-    """Open a picture; only the header is read, and sizes that are suspiciously large are refused."""
-    picture = Image.open(path, formats=formats)
-    if picture.format == "PNG":
-        with picture:
-            picture.verify()  # checksums, which decoding leaves out; the picture must be opened again
-        picture = Image.open(path, formats=formats)
-    return picture
-
-
-@contextmanager
-def _strict_pillow() -> Iterator[None]:
-    """Refuse truncated files and decompression bombs whatever other packages have set; show no other warnings."""
-    before = ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS
-    ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = False, MOST_PIXELS
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            yield
-    finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = before
+        return decode(path)
+    except DecodingError as error:
+        raise Fault(path, str(error)) from error

@@ -8,17 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from onehead_avl.errors import DataError
+from scenarios.annotations import NEEDED, ROUNDING
 
 Entry = dict[str, Any]
-
-_NEEDED: dict[str, dict[str, type]] = {
-    "images": {"id": int, "file_name": str, "width": int, "height": int},
-    "categories": {"id": int, "name": str},
-    "annotations": {"id": int, "image_id": int, "category_id": int, "bbox": list},
-}
-
-ROUNDING = 1.0
-"""Pixels by which COCO's own boxes may reach over the edge of their picture; readers allow it."""
 
 
 class Fitted(NamedTuple):
@@ -49,7 +41,7 @@ def parse_instances(content: bytes, where: str) -> dict[str, list[Entry]]:
         found = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: expected JSON, found something else ({error}); replace the file") from error
-    for part, needed in _NEEDED.items():
+    for part, needed in NEEDED.items():
         entries = found.get(part) if isinstance(found, dict) else None
         if not isinstance(entries, list):
             raise DataError(f"{where}: expected a list {part!r}, found none; replace the file")

@@ -2,13 +2,13 @@
 
 import hashlib
 import io
-import warnings
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from onehead_avl.errors import DataError
+from scenarios.decoding import DecodingError, decode_indices, decode_rgb
 
 
 class Picture(NamedTuple):
@@ -45,14 +45,9 @@ def decode_picture(content: bytes, where: str) -> Picture:
     Raises:
         DataError: It cannot be decoded completely, is suspiciously large, or has more than 8 bits a channel.
     """
-    with _opened(content, where) as picture:
-        if picture.mode.startswith(("I", "F")):
-            raise DataError(
-                f"{where}: expected a picture of 8 bits a channel, found mode {picture.mode}; replace the file"
-            )
-        pixels = _decoded(picture.convert, where, "RGB")
-    digest = hashlib.sha256(repr(pixels.size).encode() + pixels.tobytes()).digest()
-    return Picture(pixels.size, digest)
+    pixels = _decode(content, where, decode_rgb)
+    height, width, _ = pixels.shape
+    return Picture((width, height), hashlib.sha256(repr((width, height)).encode() + pixels.tobytes()).digest())
 
 
 def decode_mask(content: bytes, where: str) -> Mask:
@@ -63,34 +58,16 @@ def decode_mask(content: bytes, where: str) -> Mask:
         where: Its name, for the message.
 
     Raises:
-        DataError: It cannot be decoded completely, or is neither a palette nor an 8-bit grey picture.
+        DataError: It cannot be decoded completely, or is no PNG of a palette or of 8 bits of grey.
     """
-    with _opened(content, where) as mask:
-        if mask.mode not in ("P", "L"):
-            raise DataError(
-                f"{where}: expected a palette or grey mask (mode P or L), found mode {mask.mode}; replace the file"
-            )
-        _decoded(mask.load, where)
-        present = np.bincount(np.asarray(mask).ravel(), minlength=256).nonzero()[0]
-        return Mask(mask.size, tuple(present.tolist()))
+    indices = _decode(content, where, decode_indices)
+    height, width = indices.shape
+    present = np.bincount(indices.ravel(), minlength=256).nonzero()[0]
+    return Mask((width, height), tuple(present.tolist()))
 
 
-def _opened(content: bytes, where: str) -> Image.Image:
+def _decode(content: bytes, where: str, decode: Callable[[BinaryIO], np.ndarray]) -> np.ndarray:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return Image.open(io.BytesIO(content))
-    except UnidentifiedImageError as error:
-        raise DataError(f"{where}: expected a picture, found no known format; replace the file") from error
-    except Exception as error:  # decoders raise almost anything on broken files
-        raise DataError(f"{where}: the picture cannot be decoded ({error}); replace the file") from error
-
-
-def _decoded(decode, where: str, *arguments):
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return decode(*arguments)
-    except Exception as error:  # decoders raise almost anything on broken files
-        raise DataError(f"{where}: the picture cannot be decoded ({error}); replace the file") from error
+        return decode(io.BytesIO(content))
+    except DecodingError as error:
+        raise DataError(f"{where}: {error}") from error

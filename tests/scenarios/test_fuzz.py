@@ -23,7 +23,7 @@ from PIL import Image
 
 from onehead_avl.errors import DataError
 from onehead_avl.tasks import Task
-from scenarios.coco import ROUNDING
+from scenarios.annotations import ROUNDING
 from scenarios.findings import SHOWN
 from scenarios.folder import inspect_folder, read_tasks
 from scenarios.sample import Sample, TaskData

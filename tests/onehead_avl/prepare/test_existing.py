@@ -19,10 +19,10 @@ def spoil_segmentation(root):
     return [
         "segmentation: a picture without its mask, or a mask without its picture; left out: "
         "mini_voc_seg/train/2007_000000.jpg",
-        "mini_voc_seg/train/2007_000001.jpg: expected a picture, found no known format; replace the file "
-        "(left out of the copy)",
-        "mini_voc_seg/train/2007_000002.png: expected a palette or grey mask (mode P or L), found mode RGB; replace "
-        "the file (left out of the copy)",
+        "mini_voc_seg/train/2007_000001.jpg: expected a picture (JPEG, PNG, WEBP, GIF, BMP), found no such format; "
+        "replace or remove the file (left out of the copy)",
+        "mini_voc_seg/train/2007_000002.png: expected a palette or grey mask of 8 bits (mode P or L), found mode RGB; "
+        "save the class indices as such (left out of the copy)",
     ]
 
 
@@ -61,9 +61,10 @@ def spoil_classification(root):
     for path in (train / "n09999999").iterdir():
         Image.effect_noise((50, 50), 20).save(path)
     next((val / "n03028079").iterdir()).write_bytes(b"broken")
+    broken = next((val / "n03028079").iterdir()).name
     return [
-        f"imagenette_160/val/n03028079/{next((val / 'n03028079').iterdir()).name}: expected a picture, found no known "
-        "format; replace the file (left out of the copy)",
+        f"imagenette_160/val/n03028079/{broken}: expected a picture (JPEG, PNG, WEBP, GIF, BMP), found no such format; "
+        "replace or remove the file (left out of the copy)",
         "classification: only train has pictures of n03028079, n09999999; left out",
     ]
 

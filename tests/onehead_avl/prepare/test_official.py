@@ -219,7 +219,11 @@ BREAKAGES = {
     "no list": (f"{VOC}/ImageSets/Segmentation/val.txt", None, "expected ImageSets/Segmentation/val.txt in it"),
     "no mask": (f"{VOC}/SegmentationClass/2007_000003.png", None, "2007_000003.png in it, found no such file"),
     "a broken mask": (f"{VOC}/SegmentationClass/2007_000003.png", b"png", "2007_000003.png: expected a picture"),
-    "a broken picture": (f"{VOC}/JPEGImages/2007_000003.jpg", b"jpg", "2007_000003.jpg: expected a picture, found no"),
+    "a broken picture": (
+        f"{VOC}/JPEGImages/2007_000003.jpg",
+        b"jpg",
+        "2007_000003.jpg: expected a picture (JPEG",
+    ),
     "a name twice": (f"{VOC}/ImageSets/Segmentation/val.txt", b"2007_000003\n", "found 2007_000003 in both"),
     "no annotations": ("annotations/instances_val2017.json", None, "expected instances_val2017.json in it"),
     "broken annotations": ("annotations/instances_val2017.json", b"{", "instances_val2017.json: expected JSON"),

@@ -19,7 +19,7 @@ def encoded(picture, kind="PNG", **options):
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK", "P", "RGBA"])
 def test_pictures_of_any_mode_are_decoded(mode):
-    kind = "TIFF" if mode == "CMYK" else "PNG"
+    kind = "JPEG" if mode == "CMYK" else "PNG"
     assert decode_picture(encoded(Image.fromarray(PIXELS).convert(mode), kind), "x").size == (30, 20)
 
 
@@ -40,17 +40,17 @@ def test_other_pixels_or_another_shape_are_another_picture():
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"", "expected a picture, found no known format"),
-        (b"<html>", "expected a picture, found no known format"),
+        (b"", r"expected a picture \(JPEG, .*\), found no such format"),
+        (b"<html>", r"expected a picture \(JPEG, .*\), found no such format"),
         (encoded(Image.fromarray(PIXELS), "JPEG")[:400], "the picture cannot be decoded"),
         (encoded(Image.fromarray(PIXELS))[:400], "the picture cannot be decoded"),
         (encoded(Image.new("1", (20_000, 20_000))), "the picture cannot be decoded"),
-        (encoded(Image.fromarray(PIXELS[:, :, 0].astype(np.int32)), "TIFF"), "expected a picture of 8 bits a channel"),
+        (encoded(Image.fromarray(PIXELS[:, :, 0].astype(np.uint16))), "expected a picture of 8 bits a channel"),
     ],
-    ids=["empty", "page", "cut JPEG", "cut PNG", "bomb", "32 bits"],
+    ids=["empty", "page", "cut JPEG", "cut PNG", "bomb", "16 bits"],
 )
 def test_what_cannot_be_used_is_refused(content, problem):
-    with pytest.raises(DataError, match=f"^here: {problem}.*; replace the file$"):
+    with pytest.raises(DataError, match=f"^here: {problem}.*; (replace or remove the file|convert it to RGB)$"):
         decode_picture(content, "here")
 
 
@@ -72,6 +72,14 @@ def test_a_coloured_mask_and_unknown_values_are_refused():
     mask = decode_mask(encoded(Image.fromarray(np.array([[0, 20, 21, 254, 255]], dtype=np.uint8))), "x")
     with pytest.raises(DataError, match=r"^here: expected mask values 0 to 20 and 255, found 21, 254;"):
         require_classes(mask, "here")
+
+
+def test_masks_that_readers_refuse_are_refused():
+    stretched = encoded(Image.fromarray(PIXELS[:, :, 0] // 64), bits=2)
+    blurred = encoded(Image.fromarray(PIXELS[:, :, 0]), "JPEG")
+    for content, problem in ((stretched, "found mode L;2"), (blurred, r"expected a picture \(PNG\)")):
+        with pytest.raises(DataError, match=problem):
+            decode_mask(content, "here")
 
 
 def test_a_mask_that_is_cut_is_refused():

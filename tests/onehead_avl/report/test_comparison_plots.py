@@ -1,38 +1,15 @@
-import warnings
-
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
 
 from onehead_avl.errors import OutputError
 from onehead_avl.report.comparison import compare
 from onehead_avl.report.comparison_plots import plot_comparison
 
+pytestmark = pytest.mark.usefixtures("no_warnings")
+
 ALONE = {"mIoU": 0.5, "AP50": 0.25, "Top1": 0.8}
 ROWS = ((0.4, 0.0, 0.1), (0.3, 0.2, 0.1), (0.1, 0.15, 0.6))
 NAMES = ["cost.png", "final.png", "forgetting.png", "plasticity_stability.png"]
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that are saved, in the order final, forgetting, plasticity against stability, cost."""
-    figures = []
-    save = Figure.savefig
-
-    def savefig(figure, *arguments, **options):
-        figures.append(figure)
-        save(figure, *arguments, **options)
-
-    monkeypatch.setattr(Figure, "savefig", savefig)
-    return figures
-
-
-@pytest.fixture(autouse=True)
-def no_warnings():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
-        warnings.simplefilter("error", RuntimeWarning)
-        yield
 
 
 def assert_pictures(folder):

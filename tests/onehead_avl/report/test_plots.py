@@ -1,8 +1,6 @@
 import csv
-import warnings
 
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
 
 from onehead_avl.errors import OutputError
@@ -10,6 +8,8 @@ from onehead_avl.logs.tidy_logger import COLUMNS
 from onehead_avl.report.plots import plot_loss, plot_metrics
 from onehead_avl.report.results import Stage, outcomes
 from onehead_avl.tasks import Task
+
+pytestmark = pytest.mark.usefixtures("no_warnings")
 
 STAGES = [
     Stage((Task.CLS,), 2, 1.0, {"Top1": 0.5, "mIoU": 0.1}),
@@ -37,27 +37,6 @@ def metrics_csv(tmp_path):
         return path
 
     return metrics_csv
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that are saved."""
-    figures = []
-    save = Figure.savefig
-
-    def savefig(figure, *arguments, **options):
-        figures.append(figure)
-        save(figure, *arguments, **options)
-
-    monkeypatch.setattr(Figure, "savefig", savefig)
-    return figures
-
-
-@pytest.fixture(autouse=True)
-def no_warnings():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
-        yield
 
 
 def points(line):
