@@ -18,7 +18,7 @@ _SOURCES = ("onehead_avl", "scenarios", "strategies")
 _APART = ("data", "backbone_weights", "order", "epochs", "strategy", "seeds")
 """Options that the key of a baseline holds in a form of its own."""
 
-_IRRELEVANT = ("output", "replay_size", "replay_batch", "set", "plugin")
+_IRRELEVANT = ("output", "replay_size", "replay_batch", "set", "plugin", "workers")
 """Options that change nothing about a baseline's results."""
 
 

@@ -46,6 +46,7 @@ _LEAST = {
     "replay_size": 1,
     "replay_batch": 1,
     "eval_every": 0,
+    "workers": 0,
 }
 """The smallest value of each number."""
 
@@ -130,6 +131,12 @@ class Config:
     )
     eval_every: int = _option(
         0, "also evaluate every so many epochs; 0: only after each stage", type=int, metavar="EPOCHS"
+    )
+    workers: int = _option(
+        0,
+        "processes that load pictures beside the training; results are the same with any number",
+        type=int,
+        metavar="N",
     )
     device: str = _option("auto", "auto, cpu or cuda", choices=("auto", "cpu", "cuda"))
     output: Path | None = _option(

@@ -98,7 +98,7 @@ def run(
     with (folder / "log.txt").open("w", encoding="utf-8") as log:
         csv, tidy = CSVLogger(folder), TidyLogger(folder, folder.name, seed, name)
         setting.evaluator.loggers += [TextLogger(log), csv, tidy]
-        stages = learn(strategy, benchmark, order, config.epochs)
+        stages = learn(strategy, benchmark, order, config.epochs, config.workers)
         csv.close()
         tidy.close()
 
@@ -144,7 +144,9 @@ def run(
     return f"{results_table(stages, followed, sure)}\n\n{checklist_table(rules)}"
 
 
-def learn(strategy: BaseTemplate, benchmark: CLScenario, order: Sequence[Task], epochs: Sequence[int]) -> list[Stage]:
+def learn(
+    strategy: BaseTemplate, benchmark: CLScenario, order: Sequence[Task], epochs: Sequence[int], workers: int = 0
+) -> list[Stage]:
     """Train on each experience in turn, evaluating the whole test stream after each.
 
     Joint training learns all at once, for the mean number of epochs, so that it sees as many pictures.
@@ -160,10 +162,10 @@ def learn(strategy: BaseTemplate, benchmark: CLScenario, order: Sequence[Task], 
     for experiences, tasks, n in plan:
         strategy.train_epochs = n
         start = time.perf_counter()
-        strategy.train(experiences, eval_streams=[benchmark.test_stream])
+        strategy.train(experiences, eval_streams=[benchmark.test_stream], num_workers=workers)
         seconds = time.perf_counter() - start
         require_finite(strategy.model, n)
-        values = strategy.eval(benchmark.test_stream)
+        values = strategy.eval(benchmark.test_stream, num_workers=workers)
         stages.append(Stage(tasks, n, seconds, scores_of(values)))
     return stages
 

@@ -12,10 +12,11 @@ from onehead_avl.target import Target
 from onehead_avl.tasks import Task
 from scenarios.augmentation import network_input, training_augmentation
 from scenarios.sample import Sample
+from scenarios.views import VIEWS
 
 
 class TrainingSet(Dataset):
-    """Decoded samples, augmented anew each time they are asked for.
+    """Decoded samples, augmented as :class:`~scenarios.views.Views` says: anew in every epoch.
 
     Args:
         samples: Decoded once, by whoever read them.
@@ -27,6 +28,7 @@ class TrainingSet(Dataset):
         self.samples = samples
         self.task = task
         self._augment: Callable[[dict], dict] = training_augmentation(task, size)
+        self._views = VIEWS
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -34,7 +36,8 @@ class TrainingSet(Dataset):
     def __getitem__(self, index: int) -> tuple[Tensor, Target]:
         """An augmented image ``(3, size, size)`` float and its target, a batch of one."""
         sample = self.samples[index]
-        parts = self._augment(_tv(sample))
+        with self._views.of(index * len(Task) + self.task):
+            parts = self._augment(_tv(sample))
         image = parts.pop("image")
         target = Target.single(
             self.task,

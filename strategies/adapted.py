@@ -4,19 +4,33 @@ import copy
 from types import SimpleNamespace
 
 import torch
-from avalanche.benchmarks.utils import DataAttribute, TaskAwareSupervisedClassificationDataset, TaskLabels
+from avalanche.benchmarks.utils import (
+    AvalancheDataset,
+    DataAttribute,
+    TaskAwareSupervisedClassificationDataset,
+    TaskLabels,
+)
 from avalanche.models.base_model import BaseModel
-from avalanche.training.plugins import FeatureDistillationPlugin, LFLPlugin, LwFPlugin, MIRPlugin
+from avalanche.training.plugins import (
+    AGEMPlugin,
+    FeatureDistillationPlugin,
+    LFLPlugin,
+    LwFPlugin,
+    MIRPlugin,
+    RARPlugin,
+)
 from avalanche.training.regularization import LearningWithoutForgetting
 from avalanche.training.supervised.der import DER as AvalancheDER
 from avalanche.training.supervised.lamaml import LaMAML as AvalancheLaMAML
 from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from onehead_avl.model.network import OneHeadNet
 from onehead_avl.target import Target, collate
+from scenarios.views import VIEWS
+from strategies.memory import Endless
 
 BaseModel.register(OneHeadNet)  # it has the get_features that LFL asks of a model
 
@@ -89,13 +103,29 @@ class MIR(MIRPlugin):
     def after_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Take samples of the experience that ends into the memory, all of which is old to the next one."""
         self.storage_policy.post_adapt(strategy, strategy.experience)
-        loader = DataLoader(self.storage_policy.buffer, batch_size=self.subsample, shuffle=True, collate_fn=collate)
-        self.replay_loader = _forever(loader)
+        self.replay_loader = Endless([self.storage_policy.buffer], self.subsample)
 
 
-def _forever(loader):
-    while True:
-        yield from loader
+class AGEM(AGEMPlugin):
+    """Averaged gradient episodic memory; the iterator over its memory can be saved, which Avalanche's cannot."""
+
+    def update_memory(self, dataset: AvalancheDataset, **kwargs) -> None:
+        """Take samples of the experience that ends into the memory."""
+        super().update_memory(dataset)
+        self.buffer_dataloader = None
+        self.buffer_dliter = Endless(self.buffers, max(1, self.sample_size // len(self.buffers)))
+
+
+class RAR(RARPlugin):
+    """Retrospective adversarial replay without its adversarial samples, for which Avalanche's draws from the memory."""
+
+    def before_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
+        """Mix samples of the memory into the minibatches."""
+        super().before_training_exp(strategy, **kwargs)
+        self.replay_loader = None
+
+    def before_backward(self, strategy: SupervisedTemplate, **kwargs) -> None:
+        """Nothing: no sample is perturbed."""
 
 
 class DER(AvalancheDER):
@@ -106,6 +136,12 @@ class DER(AvalancheDER):
     """
 
     training_epoch = SupervisedTemplate.training_epoch
+
+    def _before_training_exp(self, **kwargs) -> None:
+        memory = self.storage_policy.buffer
+        enough = len(memory) >= self.batch_size_mem
+        self.replay_loader = Endless([memory], self.batch_size_mem) if enough else None
+        SupervisedTemplate._before_training_exp(self, **kwargs)
 
     def criterion(self) -> Tensor:
         """The loss of the current minibatch, and while training that of the replayed samples before it."""
@@ -140,18 +176,17 @@ def _drawn_once(dataset: TaskAwareSupervisedClassificationDataset) -> TaskAwareS
 
 
 class _Views(Dataset):
-    """Draws the view of a sample again from a random seed of its own: seeds need less memory than pictures."""
+    """Draws one view of all samples again and again, from a seed: that needs less memory than pictures."""
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
-        self._seeds = torch.randint(2**31, (len(dataset),)).tolist()
+        self._seed = int(torch.randint(2**62, ()))
 
     def __len__(self) -> int:
-        return len(self._seeds)
+        return len(self._dataset)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Target]:
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(self._seeds[index])
+        with VIEWS.fixed(self._seed):
             picture, target, *_ = self._dataset[index]
         return picture, target
 
@@ -163,3 +198,7 @@ class LaMAML(AvalancheLaMAML):
         start = copy.deepcopy(model.state_dict())
         super().__init__(model=model, **kwargs)
         model.load_state_dict(start)
+
+    def _after_outer_update(self, **kwargs) -> None:
+        super()._after_outer_update(**kwargs)
+        del self.fast_model, self.meta_losses  # they hold the graph of the step

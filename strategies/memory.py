@@ -1,9 +1,13 @@
 """Memories of samples: that of the challenge, segmentation samples and nothing else, and Avalanche's."""
 
+from collections.abc import Sequence
+
+import torch
 from avalanche.benchmarks import DatasetExperience
 from avalanche.training.plugins import ReplayPlugin
 from avalanche.training.storage_policy import ClassBalancedBuffer, ExperienceBalancedBuffer, ReservoirSamplingBuffer
 from avalanche.training.templates import SupervisedTemplate
+from torch.utils.data import Dataset, default_collate
 
 from onehead_avl.tasks import Task
 
@@ -51,3 +55,30 @@ def segmentation_replay(memory_size: int, per_step: int) -> ReplayPlugin:
     return ReplayPlugin(
         mem_size=memory_size, batch_size_mem=per_step, storage_policy=SegmentationBuffer(max_size=memory_size)
     )
+
+
+class Endless:
+    """Minibatches of stored samples without end; unlike a generator, one can be saved with what is left of its round.
+
+    A round takes every sample of a group once, in random order, and may begin or end within a minibatch.
+
+    Args:
+        groups: Each has the same share of every minibatch.
+        share: Samples of each group in a minibatch; a smaller group gives all it has.
+    """
+
+    def __init__(self, groups: Sequence[Dataset], share: int) -> None:
+        self._groups = list(groups)
+        self._share = share
+        self._left: list[list[int]] = [[] for _ in groups]
+
+    def __next__(self) -> list:
+        """A minibatch as the data loaders give it."""
+        samples = []
+        for group, left in zip(self._groups, self._left, strict=True):
+            share = min(self._share, len(group))
+            if len(left) < share:
+                left += torch.randperm(len(group)).tolist()
+            samples += [group[i] for i in left[:share]]
+            del left[:share]
+        return default_collate(samples)

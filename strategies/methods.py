@@ -8,13 +8,11 @@ from collections.abc import Mapping
 import torch
 from avalanche.core import SupervisedPlugin
 from avalanche.training.plugins import (
-    AGEMPlugin,
     CWRStarPlugin,
     EWCPlugin,
     GDumbPlugin,
     GEMPlugin,
     MASPlugin,
-    RARPlugin,
     ReplayPlugin,
     RWalkPlugin,
     SynapticIntelligencePlugin,
@@ -24,7 +22,7 @@ from avalanche.training.supervised import Cumulative, JointTraining
 from avalanche.training.templates import SupervisedTemplate
 
 from onehead_avl.tasks import Task
-from strategies.adapted import DER, LFL, MIR, FeatureDistillation, LaMAML, LwF
+from strategies.adapted import AGEM, DER, LFL, MIR, RAR, FeatureDistillation, LaMAML, LwF
 from strategies.distillation import Distillation
 from strategies.memory import ClassBuffer, ExperienceBuffer, ReservoirBuffer, segmentation_replay
 from strategies.multitask import MultiTask
@@ -129,7 +127,7 @@ def gem(setting: Setting, options: Options) -> Plugins:
 def agem(setting: Setting, options: Options) -> Plugins:
     """Avalanche's plugin, which flattens gradients in a way that only contiguous ones allow."""
     setting.model.to(memory_format=torch.contiguous_format)
-    return [AGEMPlugin(options["patterns"], options["sample"])]
+    return [AGEM(options["patterns"], options["sample"])]
 
 
 def gdumb(setting: Setting, options: Options) -> Plugins:
@@ -149,7 +147,7 @@ def rar(setting: Setting, options: Options) -> Plugins:
     # Avalanche's takes this size for the current task's share of the minibatch as well.
     size = setting.replay_size
     memory = ReservoirBuffer(size)
-    return [RARPlugin(setting.train_mb_size, size, use_adversarial_replay=False, storage_policy=memory)]
+    return [RAR(setting.train_mb_size, size, use_adversarial_replay=False, storage_policy=memory)]
 
 
 def der(setting: Setting, options: Options) -> SupervisedTemplate:

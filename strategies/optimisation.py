@@ -9,6 +9,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from onehead_avl.model.network import OneHeadNet
+from scenarios.views import VIEWS
 
 WARMUP = 0.05
 """The share of an experience's steps over which the learning rate rises; then it falls along a cosine to zero."""
@@ -39,6 +40,7 @@ class Optimisation(SupervisedPlugin):
     def __init__(self, lr: float | None = None, backbone_lr: float | None = None, weight_decay: float = 0.05) -> None:
         super().__init__()
         self._rates = (lr, backbone_lr, weight_decay)
+        self._schedule: LambdaLR | None = None
 
     def before_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Begin with a new optimizer: its momentum belongs to the task before."""
@@ -54,6 +56,22 @@ class Optimisation(SupervisedPlugin):
     def after_update(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Advance the schedule."""
         self._schedule.step()
+
+    def after_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
+        """End the schedule."""
+        self._schedule = None
+
+
+class FreshViews(SupervisedPlugin):
+    """Has every training picture augmented anew in each epoch, in the same way whichever process loads it."""
+
+    def before_training_epoch(self, strategy: SupervisedTemplate, **kwargs) -> None:
+        """Draw the seed of the epoch's views."""
+        VIEWS.draw()
+
+    def after_training(self, strategy: SupervisedTemplate, **kwargs) -> None:
+        """Leave no seed behind."""
+        VIEWS.seed = None
 
 
 def starting_optimizer(model: nn.Module) -> AdamW:

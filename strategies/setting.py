@@ -10,7 +10,7 @@ from avalanche.training.plugins import EvaluationPlugin
 
 from onehead_avl.model.criterion import MultiTaskLoss
 from onehead_avl.model.network import OneHeadNet
-from strategies.optimisation import Optimisation, starting_optimizer
+from strategies.optimisation import FreshViews, Optimisation, starting_optimizer
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Setting:
             "device": self.device,
             "evaluator": self.evaluator,
             "eval_every": self.eval_every,
-            "plugins": [*plugins, *self.plugins],
+            "plugins": [*plugins, *self.plugins, FreshViews()],
         }
 
     def optimised(self, plugins: Sequence[SupervisedPlugin] = ()) -> dict[str, Any]:

@@ -24,6 +24,7 @@ OPTIONS = {
     "replay_size": (["--replay-size", "50"], 50),
     "replay_batch": (["--replay-batch", "3"], 3),
     "eval_every": (["--eval-every", "4"], 4),
+    "workers": (["--workers", "2"], 2),
     "device": (["--device", "cpu"], "cpu"),
     "output": (["--output", "there"], Path("there")),
 }
@@ -43,6 +44,7 @@ DEFAULTS = {
     "replay_size": 200,
     "replay_batch": None,
     "eval_every": 0,
+    "workers": 0,
     "device": "auto",
     "output": None,
 }

@@ -12,7 +12,7 @@ from onehead_avl.tasks import Task
 from scenarios.augmentation import network_input
 from scenarios.embedded import embedded_data
 from scenarios.stream import heterogeneous_benchmark, layout_of
-from strategies.memory import SegmentationBuffer, segmentation_replay
+from strategies.memory import Endless, SegmentationBuffer, segmentation_replay
 from strategies.multitask import MultiTask
 
 pytestmark = pytest.mark.filterwarnings("ignore:No loggers specified")
@@ -204,3 +204,27 @@ def test_every_picture_may_be_chosen(data):
 
 def test_the_memory_of_a_seed_is_always_the_same(learn):
     assert learn(order=(Task.SEG,)).memory == learn(order=(Task.SEG,)).memory
+
+
+def numbered(n, start=0):
+    return [(torch.tensor(start + i), 0) for i in range(n)]
+
+
+def test_endless_gives_every_sample_once_a_round_in_a_new_order():
+    batches = Endless([numbered(6)], 3)
+    rounds = [torch.cat([next(batches)[0] for _ in range(2)]).tolist() for _ in range(4)]
+    assert all(sorted(each) == list(range(6)) for each in rounds)
+    assert len({tuple(each) for each in rounds}) > 1
+
+
+def test_endless_minibatches_are_always_full_and_share_groups_evenly():
+    batches = Endless([numbered(5), numbered(7, start=10)], 3)
+    drawn = [next(batches)[0] for _ in range(70)]
+    assert all([(each < 10).sum(), len(each)] == [3, 6] for each in drawn)
+    counts = torch.cat(drawn).bincount()
+    assert counts[:5].tolist() == [42] * 5
+    assert counts[10:].tolist() == [30] * 7
+
+
+def test_endless_takes_all_of_a_small_group():
+    assert sorted(next(Endless([numbered(2)], 5))[0].tolist()) == [0, 1]

@@ -18,7 +18,7 @@ from strategies.distillation import Distillation
 from strategies.memory import SegmentationBuffer
 from strategies.multitask import MultiTask
 from strategies.named import STRATEGIES
-from strategies.optimisation import Optimisation
+from strategies.optimisation import FreshViews, Optimisation
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:No loggers specified",
@@ -92,7 +92,7 @@ def moved(model, start):
 
 def plugins_of(strategy):
     """The plugins that make the method."""
-    around = Optimisation | avalanche_plugins.EvaluationPlugin | Clock | PeriodicEval
+    around = Optimisation | FreshViews | avalanche_plugins.EvaluationPlugin | Clock | PeriodicEval
     return [each for each in strategy.plugins if not isinstance(each, around)]
 
 

@@ -3,7 +3,7 @@ import torch
 from avalanche.core import SupervisedPlugin
 from torch.optim import AdamW
 
-from strategies.optimisation import Optimisation
+from strategies.optimisation import FreshViews, Optimisation
 
 pytestmark = pytest.mark.filterwarnings("ignore:No loggers specified")
 
@@ -25,15 +25,18 @@ def test_the_arguments_are_what_the_setting_says(setting):
 
 def test_the_plugins_of_a_method_come_before_the_users(setting, plugins):
     given = setting(plugins=plugins[2:])
-    assert given.arguments(plugins[:2])["plugins"] == plugins
-    assert given.arguments()["plugins"] == plugins[2:]
+    *found, last = given.arguments(plugins[:2])["plugins"]
+    assert found == plugins
+    assert type(last) is FreshViews
+    assert given.arguments()["plugins"][:-1] == plugins[2:]
 
 
 def test_other_strategies_are_given_the_optimisation_after_all_plugins(setting, plugins):
     given = setting(plugins=plugins[2:])
     arguments = given.optimised(plugins[:2])
-    *first, last = arguments["plugins"]
+    *first, views, last = arguments["plugins"]
     assert first == plugins
+    assert type(views) is FreshViews
     assert type(last) is Optimisation
     assert type(arguments["optimizer"]) is AdamW
     assert arguments.keys() - {"optimizer"} == given.arguments().keys()
@@ -42,6 +45,6 @@ def test_other_strategies_are_given_the_optimisation_after_all_plugins(setting, 
 def test_arguments_can_be_asked_for_again(setting, plugins):
     given = setting(plugins=plugins)
     one, other = given.optimised(), given.optimised()
-    assert len(one["plugins"]) == len(other["plugins"]) == 4
+    assert len(one["plugins"]) == len(other["plugins"]) == 5
     assert one["plugins"][-1] is not other["plugins"][-1]
     assert given.plugins == plugins
