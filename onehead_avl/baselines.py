@@ -18,7 +18,7 @@ _SOURCES = ("onehead_avl", "scenarios", "strategies")
 _APART = ("data", "backbone_weights", "order", "epochs", "strategy", "seeds")
 """Options that the key of a baseline holds in a form of its own."""
 
-_IRRELEVANT = ("output", "replay_size", "replay_batch", "set", "plugin", "workers")
+_IRRELEVANT = ("output", "replay_size", "replay_batch", "set", "plugin", "workers", "checkpoint_every", "resume")
 """Options that change nothing about a baseline's results."""
 
 
@@ -39,7 +39,7 @@ class BaselineCache:
     def __init__(self, data: Sequence[TaskData], folder: Path | None = None) -> None:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         self._folder = folder or home / "onehead-avl" / "baselines"
-        self._common = [digest_of(data), _digest_of_code()]
+        self._common = [digest_of(data), digest_of_code()]
 
     def find(self, config: Config, strategy: str, seed: int) -> dict | None:
         """The results of a baseline that was run before, or ``None``; with somebody's plugins, it always is."""
@@ -107,7 +107,7 @@ def _add(digest, sample: Sample) -> None:
     digest.update(repr(sample.label).encode())
 
 
-def _digest_of_code() -> str:
+def digest_of_code() -> str:
     """A checksum of this project's sources: another version may give other numbers."""
     digest = hashlib.blake2b()
     root = Path(__file__).parents[1]

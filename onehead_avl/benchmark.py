@@ -22,7 +22,7 @@ def main() -> None:
     config.check([problem for name in config.strategy for problem in problems_of(name)] + wrong)
     folder = config.output or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
 
-    with _claimed(folder, may_hold="config.json" if config.is_comparison else None):
+    with _claimed(folder, may_hold="config.json" if config.is_comparison or config.resume else None):
         _run(replace(config, output=folder))
 
 
@@ -32,7 +32,11 @@ def _run(config: Config) -> None:
     quiet_third_parties()
     from onehead_avl.baselines import BaselineCache  # slow to import, and not needed to refuse a wrong command line
     from onehead_avl.compare import compare_strategies, run_and_keep
+    from onehead_avl.plan import RESULTS
 
+    if not config.is_comparison and (config.output / RESULTS).exists():
+        print(f"{config.output} holds a finished run: there is nothing to continue")
+        return
     data = _data(config.in_each_order()[0].resolved())
     cache = BaselineCache(data)
     if config.is_comparison:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from onehead_avl.baselines import BaselineCache, single_task_of
 from onehead_avl.config import Config
-from onehead_avl.errors import OneHeadError, OutputError, TrainingError
+from onehead_avl.errors import OneHeadError, OutputError, Stopped, TrainingError
 from onehead_avl.files import write_json, write_text
 from onehead_avl.plan import RESULTS, Planned, claim, ended_run, plan
 from onehead_avl.report.comparison import Comparison, as_csv, as_json, compare
@@ -87,7 +87,7 @@ def _run_one(planned: Planned, data: Sequence[TaskData], cache: BaselineCache) -
         return
     try:
         run_and_keep(planned.config, data, planned.folder, cache)
-    except OutputError:  # no other strategy would do better
+    except (OutputError, Stopped):  # no other strategy would do better
         raise
     except OneHeadError as error:
         reason = str(error)

@@ -47,6 +47,7 @@ _LEAST = {
     "replay_batch": 1,
     "eval_every": 0,
     "workers": 0,
+    "checkpoint_every": 1,
 }
 """The smallest value of each number."""
 
@@ -138,6 +139,15 @@ class Config:
         type=int,
         metavar="N",
     )
+    checkpoint_every: int = _option(
+        100, "iterations between checkpoints, beside those of each epoch and stage", type=int, metavar="N"
+    )
+    resume: bool = _option(
+        False, "continue the run in --output from its last checkpoint, as if never interrupted", action="store_true"
+    )
+    deterministic: bool = _option(
+        False, "refuse operations that give other results each time, as some do on GPUs", action="store_true"
+    )
     device: str = _option("auto", "auto, cpu or cuda", choices=("auto", "cpu", "cuda"))
     output: Path | None = _option(
         None, "folder to write; default: runs/ and the date and time", type=Path, metavar="DIR"
@@ -220,6 +230,8 @@ class Config:
         weights = self.backbone_weights
         if weights not in (None, "imagenet", "none") and not Path(weights).is_file():
             wrong.append(f"--backbone-weights expects imagenet, none or an existing file, found no file at {weights}")
+        if self.resume and self.output is None:
+            wrong.append("--resume expects the folder of the interrupted run as --output, got none")
         if wrong:
             raise UsageError("; ".join(wrong))
 
@@ -232,7 +244,7 @@ def _argument(each: Field) -> dict[str, Any]:
     """What argparse needs to know of a field."""
     assert each.default is not MISSING
     argument = dict(each.metadata)
-    if each.default not in (None, ()) and "default" not in argument["help"]:
+    if each.default not in (None, (), False) and "default" not in argument["help"]:
         shown = " ".join(map(str, each.default)) if isinstance(each.default, tuple) else each.default
         argument["help"] += f" (default: {shown})"
     extends = argument.get("action") == "extend"  # which changes its default in place

@@ -34,3 +34,11 @@ class OutputError(OneHeadError):
 
 class TrainingError(OneHeadError):
     """Training did not end with a usable network."""
+
+
+class Stopped(OneHeadError):
+    """A run was asked to stop, and did so where it can be continued."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.exit_status = status

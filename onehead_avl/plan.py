@@ -14,8 +14,9 @@ from strategies.named import BASELINES, options_of
 
 RESULTS = "results.json"
 FAILURE = "failure.json"
+CHECKPOINTS = "checkpoints"
 
-_FREE = ("strategy", "seeds", "output", "set")
+_FREE = ("strategy", "seeds", "output", "set", "workers", "checkpoint_every", "resume")
 """What may change from one command to the next that adds to the same comparison; hyper-parameters of new strategies."""
 
 
@@ -58,12 +59,14 @@ class Planned:
         return found
 
     def begin(self) -> None:
-        """Make its folder anew: what an interrupted or failed run left there cannot be continued.
+        """Make its folder anew, unless an interrupted run is to be continued there.
 
         Raises:
             OutputError: The folder cannot be made.
         """
         try:
+            if self.config.resume and (self.folder / CHECKPOINTS).exists():
+                return
             if self.folder.exists():
                 shutil.rmtree(self.folder)
             self.folder.mkdir(parents=True)

@@ -1,8 +1,11 @@
 """One run: learn the stream with one strategy and one seed, evaluate after each stage, write the run's folder."""
 
+import json
+import os
 import random
-import time
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +16,13 @@ from avalanche.logging import TextLogger
 from avalanche.training.supervised import JointTraining
 from avalanche.training.templates.base import BaseTemplate
 
+from onehead_avl.baselines import digest_of, digest_of_code
+from onehead_avl.checkpoint.logfiles import LogFiles
+from onehead_avl.checkpoint.plugin import Checkpoints
+from onehead_avl.checkpoint.store import Store
 from onehead_avl.config import Config
 from onehead_avl.device import choose_device, environment
-from onehead_avl.errors import TrainingError
+from onehead_avl.errors import OutputError, TrainingError
 from onehead_avl.evaluation.intervals import measure, picture_intervals
 from onehead_avl.evaluation.metrics import task_metrics
 from onehead_avl.evaluation.plugins import evaluator
@@ -26,13 +33,16 @@ from onehead_avl.logs.tidy_logger import TidyLogger
 from onehead_avl.model.criterion import MultiTaskLoss
 from onehead_avl.model.network import OneHeadNet
 from onehead_avl.model.saved import save_model
+from onehead_avl.plan import CHECKPOINTS
 from onehead_avl.prepare.manifest import manifest_digest
 from onehead_avl.report.checklist import checklist, latency
 from onehead_avl.report.cost import peak_memory, start_peak_memory, stored_bytes
 from onehead_avl.report.plots import plot_loss, plot_metrics
 from onehead_avl.report.results import SCORES, Stage, as_json, outcomes
 from onehead_avl.report.table import checklist_table, results_table
+from onehead_avl.stopping import STOP
 from onehead_avl.tasks import Task
+from onehead_avl.watch import FiniteLoss
 from scenarios.sample import TaskData
 from scenarios.stream import heterogeneous_benchmark, layout_of
 from strategies.build import build, import_plugins
@@ -71,6 +81,10 @@ def run(
     (name,), (seed,) = config.strategy, config.seeds
     config = replace(config, output=folder)
     device = choose_device(config.device)
+    manifest = manifest_digest(config.data)  # now: the folder may be gone when training ends
+    if config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # which cuBLAS asks for then
+    torch.use_deterministic_algorithms(config.deterministic)
     memory_is_measured = start_peak_memory()
     seed_everything(seed)
     weights = None if config.backbone_weights == "none" else config.backbone_weights
@@ -80,10 +94,11 @@ def run(
     benchmark = heterogeneous_benchmark(data, order, config.image_size)
     options, _ = options_of([*config.strategy, *config.plugin], config.set)
 
+    progress = Progress()
     setting = Setting(
         model=model,
         criterion=MultiTaskLoss(model.layout),
-        evaluator=evaluator(model.layout, [Progress()]),
+        evaluator=evaluator(model.layout, [progress]),
         device=device,
         train_mb_size=config.batch_size,
         eval_mb_size=config.batch_size,
@@ -95,10 +110,24 @@ def run(
     strategy = build(name, setting, options)
     # Nothing is written until all that a user may have to correct is known to be right: the folder can be used again.
     write_json(folder / "config.json", config.as_dict())
-    with (folder / "log.txt").open("w", encoding="utf-8") as log:
+    checkpoints = Checkpoints(
+        Store(folder / CHECKPOINTS), identity(config, data, device), benchmark, config.checkpoint_every
+    )
+    if not (config.resume and checkpoints.find(folder)):
+        if config.resume:
+            print("no checkpoint to continue from: the run begins anew", file=sys.stderr)
+        _remove_logs(folder)
+    with (
+        (folder / "log.txt").open("a", encoding="utf-8") as log,
+        closing(progress),
+        STOP.listening(),
+        _clear_errors(folder),
+    ):
         csv, tidy = CSVLogger(folder), TidyLogger(folder, folder.name, seed, name)
         setting.evaluator.loggers += [TextLogger(log), csv, tidy]
-        stages = learn(strategy, benchmark, order, config.epochs, config.workers)
+        strategy.plugins += [FiniteLoss(), checkpoints]
+        checkpoints.start(strategy, LogFiles([log, csv.training_file, csv.eval_file, tidy.file]))
+        stages = learn(strategy, benchmark, order, config.epochs, config.workers, checkpoints)
         csv.close()
         tidy.close()
 
@@ -118,7 +147,7 @@ def run(
         keeps_allowed=not any(method.breaks for method in methods) if methods else None,
     )
     save_model(folder / "model.safetensors", model, {part.task: part.classes for part in data}, config.image_size)
-    (folder / "plots").mkdir()
+    (folder / "plots").mkdir(exist_ok=True)
     plot_loss(folder / "plots" / "loss.png", folder / "metrics.csv", stages)
     plot_metrics(folder / "plots" / "metrics.png", folder / "metrics.csv", stages, followed)
     # Of separate models only the last is left to be measured.
@@ -131,7 +160,7 @@ def run(
             "options": options,
             "seed": seed,
             "order": list(config.order),
-            "data": {"manifest_sha256": manifest_digest(config.data)},
+            "data": {"manifest_sha256": manifest},
             "metrics": as_json(stages, followed),
             "intervals": sure,
             "checklist": [vars(rule) for rule in rules],
@@ -141,11 +170,17 @@ def run(
             "environment": environment(device),
         },
     )
+    checkpoints.store.remove()
     return f"{results_table(stages, followed, sure)}\n\n{checklist_table(rules)}"
 
 
 def learn(
-    strategy: BaseTemplate, benchmark: CLScenario, order: Sequence[Task], epochs: Sequence[int], workers: int = 0
+    strategy: BaseTemplate,
+    benchmark: CLScenario,
+    order: Sequence[Task],
+    epochs: Sequence[int],
+    workers: int,
+    checkpoints: Checkpoints,
 ) -> list[Stage]:
     """Train on each experience in turn, evaluating the whole test stream after each.
 
@@ -153,21 +188,61 @@ def learn(
 
     Raises:
         TrainingError: Training ended with weights that are no numbers.
+        Stopped: The process was asked to stop.
     """
     if isinstance(strategy, JointTraining):
         plan = [(list(benchmark.train_stream), tuple(order), max(1, round(sum(epochs) / len(epochs))))]
     else:
         plan = [(each, (task,), n) for each, task, n in zip(benchmark.train_stream, order, epochs, strict=True)]
-    stages = []
-    for experiences, tasks, n in plan:
-        strategy.train_epochs = n
-        start = time.perf_counter()
-        strategy.train(experiences, eval_streams=[benchmark.test_stream], num_workers=workers)
-        seconds = time.perf_counter() - start
-        require_finite(strategy.model, n)
+    stages = checkpoints.stages
+    for number, (experiences, tasks, n) in enumerate(plan):
+        if number < len(stages):
+            continue
+        if not checkpoints.learned(number):
+            strategy.train_epochs = n
+            strategy.train(experiences, eval_streams=[benchmark.test_stream], num_workers=workers)
+            require_finite(strategy.model, n)
+            checkpoints.stage_ended(strategy)
+        seconds = checkpoints.seconds
         values = strategy.eval(benchmark.test_stream, num_workers=workers)
         stages.append(Stage(tasks, n, seconds, scores_of(values)))
     return stages
+
+
+def identity(config: Config, data: Sequence[TaskData], device: torch.device) -> dict:
+    """All that the results of a run depend on; a run that is continued must have the same."""
+    free = ("output", "resume", "workers", "checkpoint_every", "data")
+    return {
+        "the data": digest_of(data),
+        "the program": digest_of_code(),
+        **{f"the {name}": value for name, value in environment(device).items()},
+        **{f"--{k.replace('_', '-')}": json.dumps(v) for k, v in config.as_dict().items() if k not in free},
+    }
+
+
+@contextmanager
+def _clear_errors(folder: Path) -> Iterator[None]:
+    """Turn what the machine refuses during training into sentences."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{folder} could not be written ({error.strerror or error}); free the disk or mend its permissions, and "
+            "continue with the same command and --resume"
+        ) from error
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
+            raise TrainingError(
+                "memory ran out; free some and continue with the same command and --resume, or begin anew with a "
+                "smaller --batch-size or --image-size"
+            ) from error
+        raise
+
+
+def _remove_logs(folder: Path) -> None:
+    """Remove what a run that ended before its first checkpoint wrote."""
+    for name in ("log.txt", "training_results.csv", "eval_results.csv", "metrics.csv"):
+        (folder / name).unlink(missing_ok=True)
 
 
 def require_finite(model: torch.nn.Module, epochs: int) -> None:

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from torch.utils.data import Dataset
 
+from onehead_avl.checkpoint.graph import savable
 from onehead_avl.model.network import OneHeadNet
 from onehead_avl.target import Target, collate
 from scenarios.views import VIEWS
@@ -89,10 +90,12 @@ class FeatureDistillation(FeatureDistillationPlugin):
         strategy.model.features = self._features = None
 
 
+@savable
 def _remember(head: nn.Module, inputs: tuple) -> None:
     (head.input,) = inputs
 
 
+@savable
 def _show(model: nn.Module, inputs: tuple, output: Tensor) -> None:
     model.features, model.head.input = model.head.input, None
 
@@ -175,6 +178,7 @@ def _drawn_once(dataset: TaskAwareSupervisedClassificationDataset) -> TaskAwareS
     )
 
 
+@savable
 class _Views(Dataset):
     """Draws one view of all samples again and again, from a seed: that needs less memory than pictures."""
 

@@ -9,6 +9,7 @@ from avalanche.training.storage_policy import ClassBalancedBuffer, ExperienceBal
 from avalanche.training.templates import SupervisedTemplate
 from torch.utils.data import Dataset, default_collate
 
+from onehead_avl.checkpoint.graph import savable
 from onehead_avl.tasks import Task
 
 
@@ -20,18 +21,22 @@ class _Current:
         self.post_adapt(strategy, strategy.experience)
 
 
+@savable
 class ExperienceBuffer(_Current, ExperienceBalancedBuffer):
     """Avalanche's memory with as many samples of each experience."""
 
 
+@savable
 class ClassBuffer(_Current, ClassBalancedBuffer):
     """Avalanche's memory with as many samples of each integer target."""
 
 
+@savable
 class ReservoirBuffer(_Current, ReservoirSamplingBuffer):
     """Avalanche's memory with a random choice of all samples (Vitter, 1985)."""
 
 
+@savable
 class SegmentationBuffer(ReservoirBuffer):
     """A reservoir that takes samples from segmentation experiences only.
 
@@ -57,6 +62,7 @@ def segmentation_replay(memory_size: int, per_step: int) -> ReplayPlugin:
     )
 
 
+@savable
 class Endless:
     """Minibatches of stored samples without end; unlike a generator, one can be saved with what is left of its round.
 

@@ -30,8 +30,8 @@ class CSVLogger(AvalancheCSVLogger):
         BaseLogger.__init__(self)
         SupervisedPlugin.__init__(self)
         self.log_folder = log_folder
-        self.training_file = (log_folder / "training_results.csv").open("w", newline="", encoding="utf-8")
-        self.eval_file = (log_folder / "eval_results.csv").open("w", newline="", encoding="utf-8")
+        self.training_file = (log_folder / "training_results.csv").open("a", newline="", encoding="utf-8")
+        self.eval_file = (log_folder / "eval_results.csv").open("a", newline="", encoding="utf-8")
         self.training_exp_id: int | None = None
         self.in_train_phase: bool | None = None
         self._row: dict | None = None

@@ -18,6 +18,13 @@ _PLAIN_INTERVAL = 15.0
 class Progress(BaseLogger, SupervisedPlugin):
     """Shows stage, epoch, loss and the time left."""
 
+    UNSAVED = frozenset(("_training", "_evaluation"))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._training: tqdm | None = None
+        self._evaluation: tqdm | None = None
+
     def log_single_metric(self, name: str, value: object, x_plot: int) -> None:
         """Nothing: the text log holds the values."""
 
@@ -36,7 +43,8 @@ class Progress(BaseLogger, SupervisedPlugin):
             loss=f"{strategy.loss.item():.3f}",
             refresh=False,
         )
-        self._training.update()
+        # The difference, because a continued run begins where it was interrupted.
+        self._training.update(strategy.clock.train_exp_iterations + 1 - self._training.n)
 
     def after_training_exp(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):
         """End the bar."""
@@ -54,6 +62,12 @@ class Progress(BaseLogger, SupervisedPlugin):
     def after_eval_exp(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):
         """End the bar."""
         self._evaluation.close()
+
+    def close(self) -> None:
+        """End what is shown, wherever training was interrupted."""
+        for bar in (self._training, self._evaluation):
+            if bar is not None:
+                bar.close()
 
 
 def _bar(description: str, total: int, leave: bool = True) -> tqdm:

@@ -28,8 +28,8 @@ class TidyLogger(BaseLogger, SupervisedPlugin):
 
     def __init__(self, folder: Path, run: str, seed: int, strategy: str) -> None:
         super().__init__()
-        self._file = (folder / "metrics.csv").open("w", newline="", encoding="utf-8")
-        self._table = csv.writer(self._file, lineterminator="\n")
+        self.file = (folder / "metrics.csv").open("a", newline="", encoding="utf-8")
+        self._table = csv.writer(self.file, lineterminator="\n")
         self._table.writerow(COLUMNS)
         self._run = (run, seed, strategy)
         self._train_exp: int | str = ""
@@ -53,12 +53,12 @@ class TidyLogger(BaseLogger, SupervisedPlugin):
 
     def after_training_epoch(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):
         """Bring the file up to date."""
-        self._file.flush()
+        self.file.flush()
 
     def after_eval(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):
         """Bring the file up to date."""
-        self._file.flush()
+        self.file.flush()
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self.file.close()

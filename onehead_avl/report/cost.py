@@ -13,15 +13,17 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset
 
+from onehead_avl.checkpoint.plugin import Checkpoints
+
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 
-_NOT_KEPT = (BaseTemplate, EvaluationPlugin, BaseLogger, CLExperience, Optimizer, DataLoader, Dataset)
+_NOT_KEPT = (BaseTemplate, Checkpoints, EvaluationPlugin, BaseLogger, CLExperience, Optimizer, DataLoader, Dataset)
 """What a strategy may refer to and does not keep: the run around it."""
 
 _OF_THE_MOMENT = frozenset(
     ("model", "optimizer", "evaluator", "mbatch", "mb_output", "loss", "dataloader", "adapted_dataset", "experience")
-)
+) | {"batch_logits"}
 """Attributes of a strategy that it holds during an experience and not for later ones."""
 
 

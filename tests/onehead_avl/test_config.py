@@ -25,6 +25,9 @@ OPTIONS = {
     "replay_batch": (["--replay-batch", "3"], 3),
     "eval_every": (["--eval-every", "4"], 4),
     "workers": (["--workers", "2"], 2),
+    "checkpoint_every": (["--checkpoint-every", "5"], 5),
+    "resume": (["--resume"], True),
+    "deterministic": (["--deterministic"], True),
     "device": (["--device", "cpu"], "cpu"),
     "output": (["--output", "there"], Path("there")),
 }
@@ -45,6 +48,9 @@ DEFAULTS = {
     "replay_batch": None,
     "eval_every": 0,
     "workers": 0,
+    "checkpoint_every": 100,
+    "resume": False,
+    "deterministic": False,
     "device": "auto",
     "output": None,
 }

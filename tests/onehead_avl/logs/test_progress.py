@@ -12,13 +12,13 @@ class Bar:
 
     def __init__(self, desc, total, **options):
         self.desc, self.total, self.options = desc, total, options
-        self.steps, self.postfix, self.closed = 0, {}, False
+        self.n, self.postfix, self.closed = 0, {}, False
 
     def set_postfix(self, refresh, **values):
         self.postfix = values
 
-    def update(self):
-        self.steps += 1
+    def update(self, steps=1):
+        self.n += steps
 
     def close(self):
         self.closed = True
@@ -37,7 +37,7 @@ def strategy(exp, labels, batches):
         adapted_dataset=SimpleNamespace(targets_task_labels=SimpleNamespace(uniques=set(labels))),
         dataloader=[None] * batches,
         train_epochs=3,
-        clock=SimpleNamespace(train_exp_epochs=1),
+        clock=SimpleNamespace(train_exp_epochs=1, train_exp_iterations=0),
         loss=torch.tensor(0.125),
     )
 
@@ -47,8 +47,9 @@ def test_the_bar_of_a_stage_counts_all_its_steps(bars):
     logger.before_training_exp(state, [])
     for _ in range(12):
         logger.after_training_iteration(state, [])
+        state.clock.train_exp_iterations += 1
     (bar,) = bars
-    assert (bar.desc, bar.total, bar.steps) == ("stage 2 detection", 12, 12)
+    assert (bar.desc, bar.total, bar.n) == ("stage 2 detection", 12, 12)
     assert bar.postfix == {"epoch": "2/3", "loss": "0.125"}
     assert not bar.closed
     logger.after_training_exp(state, [])
@@ -62,7 +63,7 @@ def test_the_bar_of_an_evaluation_vanishes(bars):
         logger.after_eval_iteration(state, [])
     logger.after_eval_exp(state, [])
     (bar,) = bars
-    assert (bar.desc, bar.total, bar.steps, bar.closed) == ("evaluating segmentation + classification", 2, 2, True)
+    assert (bar.desc, bar.total, bar.n, bar.closed) == ("evaluating segmentation + classification", 2, 2, True)
     assert bar.options["leave"] is False
 
 

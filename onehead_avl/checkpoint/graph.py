@@ -1,0 +1,309 @@
+"""The state of a strategy with its plugins, metrics and loggers as plain values and tensors, which are safe to load.
+
+A strategy is a graph of objects. The graph becomes a table with a row for each object, in which references are row
+numbers, so that what was one object to two others is one object again. A table is restored into a strategy that was
+built in the same way: objects that it has already are found by their path and changed in place; those that came since
+(teachers, importances, memories) are made anew, if their class is known, without calling any of its code. Functions,
+files, data loaders and data sets are not saved; the strategy that a table is restored into must have them.
+"""
+
+import copy
+import io
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable, Mapping
+from enum import Enum
+from logging import Logger
+from pathlib import Path
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any, TypeVar
+
+import numpy
+import torch
+from avalanche.benchmarks import CLExperience, CLScenario, CLStream
+from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute, TaskAwareSupervisedClassificationDataset
+from avalanche.benchmarks.utils.data import _FlatDataWithTransform
+from avalanche.benchmarks.utils.data_attribute import TaskLabels, TensorDataAttribute
+from avalanche.benchmarks.utils.flat_data import ConstantSequence, FlatData, LazyIndices, LazyRange
+from avalanche.benchmarks.utils.transform_groups import EmptyTransformGroups
+from avalanche.evaluation.metrics.mean import Mean
+from avalanche.training.storage_policy import ReservoirSamplingBuffer
+from avalanche.training.templates.base import BaseTemplate
+from avalanche.training.utils import ParamData
+from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Optimizer
+from torch.utils.data import DataLoader, Dataset
+from torch.utils.data.dataloader import default_collate
+
+from onehead_avl.errors import OneHeadError
+from onehead_avl.model.layout import Layout
+from onehead_avl.target import Target, collate
+from onehead_avl.tasks import Task
+
+Table = list[list]
+"""A row is the kind of an object and what it holds; ``(n,)`` in it refers to row ``n``."""
+
+_NOTHING = object()
+_PLAIN = (type(None), bool, int, float, str, bytes, torch.device, torch.dtype, torch.Size)
+_FACTORIES = {made.__name__: made for made in (dict, list, set, int, float)}
+_MAPPINGS = {made.__name__: made for made in (dict, OrderedDict, defaultdict)}
+_SEQUENCES = {made.__name__: made for made in (list, set, deque)}
+_OPTIMIZERS = {made.__name__: made for made in (SGD, AdamW)}
+_KEPT = (
+    FunctionType, BuiltinFunctionType, MethodType, ModuleType, type, io.IOBase, Path, DataLoader, Dataset, CLExperience,
+    CLScenario, CLStream, Logger,
+)  # fmt: skip
+_CSV_WRITER = "_csv.writer"
+
+MADE: dict[str, type] = {}
+"""Classes of objects that may come into being while a strategy learns."""
+
+FUNCTIONS: dict[str, Callable] = {}
+"""Functions that such objects may hold."""
+
+_OF_THE_MOMENT = frozenset(
+    ("experience", "adapted_dataset", "dataloader", "mbatch", "mb_output", "loss", "batch_logits")
+) | {"current_eval_stream", "_eval_streams", "_experiences"}
+"""Attributes of a strategy that the stage, its epoch or its step sets anew."""
+
+Known = TypeVar("Known", type, Callable)
+
+
+def savable(known: Known) -> Known:
+    """Declare a class, the objects of which hold only what can be saved, or a function that such objects hold."""
+    (MADE if isinstance(known, type) else FUNCTIONS)[known.__name__] = known
+    return known
+
+
+for each in (
+    _FlatDataWithTransform, AvalancheDataset, ConstantSequence, DataAttribute, EmptyTransformGroups, FlatData, Mean,
+    ParamData, ReservoirSamplingBuffer, Target, TaskAwareSupervisedClassificationDataset, TaskLabels,
+    TensorDataAttribute, Layout, Task, LazyIndices, LazyRange, collate, default_collate, torch.ones, torch.zeros,
+):  # fmt: skip
+    savable(each)
+
+
+class Unsavable(OneHeadError):
+    """A strategy holds something that cannot be saved, or lacks what a checkpoint expects of it."""
+
+
+def _unsaved(value: object) -> frozenset[str]:
+    """Attributes of an object that are not saved: those of the moment, and what its class declares as ``UNSAVED``."""
+    return _OF_THE_MOMENT if isinstance(value, BaseTemplate) else getattr(type(value), "UNSAVED", frozenset())
+
+
+def _is_kept(value: object) -> bool:
+    if type(value).__name__ in MADE or isinstance(value, AvalancheDataset):
+        return False
+    return isinstance(value, _KEPT) or f"{type(value).__module__}.{type(value).__name__}" == _CSV_WRITER
+
+
+def encode(root: Any) -> Table:
+    """Make the table of everything that can be reached from an object; its tensors are the object's own, not copies.
+
+    Raises:
+        Unsavable: Something in it cannot be saved.
+    """
+    encoder = _Encoder()
+    encoder.reference(root, type(root).__name__)
+    return encoder.rows
+
+
+class _Encoder:
+    def __init__(self) -> None:
+        self.rows: Table = []
+        self._numbers: dict[int, int] = {}
+        self._alive: list = []  # an id means something as long as its object lives
+
+    def reference(self, value: Any, path: str) -> Any:
+        if isinstance(value, _PLAIN) and not isinstance(value, Enum):
+            return value
+        number = self._numbers.get(id(value))
+        if number is None:
+            number = self._numbers[id(value)] = len(self.rows)
+            self._alive.append(value)
+            row: list = []
+            self.rows.append(row)
+            row += self._row(value, path)
+        return (number,)
+
+    def _row(self, value: Any, path: str) -> list:
+        if isinstance(value, Tensor):
+            return ["tensor", value.detach(), isinstance(value, nn.Parameter), value.requires_grad and value.is_leaf]
+        if type(value) is tuple:
+            return ["tuple", self._all(value, path)]
+        if type(value).__name__ in _SEQUENCES and type(value) is _SEQUENCES[type(value).__name__]:
+            return ["sequence", type(value).__name__, self._all(value, path)]
+        if type(value).__name__ in _MAPPINGS and type(value) is _MAPPINGS[type(value).__name__]:
+            factory = getattr(value, "default_factory", None)
+            return ["mapping", type(value).__name__, getattr(factory, "__name__", None), self._items(value, path)]
+        if isinstance(value, torch.Generator):
+            return ["generator", value.get_state()]
+        if isinstance(value, Optimizer):
+            held = {"groups": value.param_groups, "state": dict(value.state)}
+            return ["optimizer", type(value).__name__, self.reference(held, path)]
+        if isinstance(value, numpy.ndarray):
+            return ["array", torch.from_numpy(value.copy())]
+        if isinstance(value, Enum):
+            return ["enum", type(value).__name__, value.value]
+        if isinstance(value, FunctionType | BuiltinFunctionType) and FUNCTIONS.get(value.__name__) is value:
+            return ["function", value.__name__]
+        if _is_kept(value):
+            return ["kept", type(value).__name__]
+        if not hasattr(value, "__dict__"):
+            raise Unsavable(f"{path} is a {type(value).__name__}, which cannot be saved")
+        held = {name: each for name, each in vars(value).items() if name not in _unsaved(value)}
+        return ["object", type(value).__name__, {name: self.reference(v, f"{path}.{name}") for name, v in held.items()}]
+
+    def _all(self, values: Any, path: str) -> list:
+        return [self.reference(value, f"{path}[{i}]") for i, value in enumerate(values)]
+
+    def _items(self, values: Mapping, path: str) -> list:
+        return [
+            [
+                self.reference(key, f"{path} key"),
+                self.reference(value, f"{path}[{_shown(key)}]"),
+            ]
+            for key, value in values.items()
+        ]
+
+
+def _shown(key: Any) -> Any:
+    return key if isinstance(key, _PLAIN) else type(key).__name__
+
+
+def restore(table: Table, root: Any, template: nn.Module) -> None:
+    """Give an object the state of the one that a table was made of.
+
+    Args:
+        table: Made by :func:`encode`.
+        root: An object that was built in the same way.
+        template: A network; what are copies of it in the table become copies of it.
+
+    Raises:
+        Unsavable: The table expects something that the object does not have.
+    """
+    _Decoder(table, template).value((0,), root, type(root).__name__)
+
+
+class _Decoder:
+    def __init__(self, table: Table, template: nn.Module) -> None:
+        self._table = table
+        self._template = template
+        self._made: dict[int, Any] = {}
+        self._taken: dict[int, Any] = {}  # objects that are a row's already
+
+    def value(self, encoded: Any, found: Any, path: str) -> Any:
+        if type(encoded) is not tuple:  # a torch.Size is a tuple, too, and a plain value
+            return encoded
+        (number,) = encoded
+        if number not in self._made:
+            if id(found) in self._taken:
+                found = _NOTHING
+            kind, *held = self._table[number]
+            made = getattr(self, f"_{kind}")(number, found, path, *held)
+            self._keep(number, made)
+        return self._made[number]
+
+    def _keep(self, number: int, value: Any) -> Any:
+        self._made[number] = self._taken[id(value)] = value
+        return value
+
+    def _tensor(self, number: int, found: Any, path: str, data: Tensor, parameter: bool, learned: bool) -> Tensor:
+        if not (
+            isinstance(found, Tensor)
+            and isinstance(found, nn.Parameter) == parameter
+            and (found.shape, found.dtype, found.stride()) == (data.shape, data.dtype, data.stride())
+            and not (found.requires_grad and not found.is_leaf)
+        ):
+            made = data.clone(memory_format=torch.preserve_format)
+            return nn.Parameter(made, learned) if parameter else made.requires_grad_(learned)
+        with torch.no_grad():
+            found.copy_(data)
+        return found.requires_grad_(learned)
+
+    def _tuple(self, number: int, found: Any, path: str, values: list) -> tuple:
+        old = found if isinstance(found, tuple) and len(found) == len(values) else [_NOTHING] * len(values)
+        return tuple(self.value(v, o, f"{path}[{i}]") for i, (v, o) in enumerate(zip(values, old, strict=True)))
+
+    def _sequence(self, number: int, found: Any, path: str, name: str, values: list) -> Any:
+        made = self._keep(number, found if type(found) is _SEQUENCES[name] else _SEQUENCES[name]())
+        old = list(made) if name != "set" else []
+        old += [_NOTHING] * (len(values) - len(old))
+        new = [self.value(each, old[i], f"{path}[{i}]") for i, each in enumerate(values)]
+        made.clear()
+        made.update(new) if name == "set" else made.extend(new)
+        return made
+
+    def _mapping(self, number: int, found: Any, path: str, name: str, factory: str | None, items: list) -> Any:
+        if type(found) is _MAPPINGS[name]:
+            made = found
+        elif name == "defaultdict":
+            if factory is not None and factory not in _FACTORIES:
+                raise Unsavable(f"{path}: expected a dictionary with the factory {factory}, found none")
+            made = defaultdict(_FACTORIES.get(factory))
+        else:
+            made = _MAPPINGS[name]()
+        self._keep(number, made)
+        new = []
+        for key, value in items:
+            key = self.value(key, _NOTHING, f"{path} key")
+            new.append((key, self.value(value, made.get(key, _NOTHING), f"{path}[{_shown(key)}]")))
+        made.clear()
+        made.update(new)
+        return made
+
+    def _generator(self, number: int, found: Any, path: str, state: Tensor) -> torch.Generator:
+        made = found if isinstance(found, torch.Generator) else torch.Generator()
+        made.set_state(state)
+        return made
+
+    def _optimizer(self, number: int, found: Any, path: str, name: str, held: tuple) -> Optimizer:
+        same = type(found).__name__ == name and isinstance(found, Optimizer)
+        held = self.value(held, {"groups": found.param_groups, "state": {}} if same else _NOTHING, path)
+        if not same:
+            if name not in _OPTIMIZERS:
+                raise Unsavable(f"{path}: expected an optimizer {name}, found {_called(found)}")
+            found = _OPTIMIZERS[name](held["groups"])
+        found.param_groups = held["groups"]
+        found.state = defaultdict(dict, held["state"])
+        return found
+
+    def _array(self, number: int, found: Any, path: str, data: Tensor) -> numpy.ndarray:
+        return data.numpy().copy()
+
+    def _enum(self, number: int, found: Any, path: str, name: str, value: Any) -> Enum:
+        if name not in MADE:
+            raise Unsavable(f"{path}: unknown enumeration {name}")
+        return MADE[name](value)
+
+    def _function(self, number: int, found: Any, path: str, name: str) -> Callable:
+        if name not in FUNCTIONS:
+            raise Unsavable(f"{path}: unknown function {name}")
+        return FUNCTIONS[name]
+
+    def _kept(self, number: int, found: Any, path: str, name: str) -> Any:
+        if type(found).__name__ != name:
+            raise Unsavable(f"{path}: expected a {name}, found {_called(found)}")
+        return found
+
+    def _object(self, number: int, found: Any, path: str, name: str, held: dict) -> Any:
+        if type(found).__name__ != name:
+            if name == type(self._template).__name__:
+                found = copy.deepcopy(self._template)
+            elif name == EmptyTransformGroups.__name__:
+                found = EmptyTransformGroups()  # it holds a function of its own
+            elif name in MADE:
+                found = MADE[name].__new__(MADE[name])
+            else:
+                raise Unsavable(f"{path}: expected a {name}, found {_called(found)}")
+        self._keep(number, found)
+        old = vars(found)
+        unsaved = {key: old[key] for key in _unsaved(found) if key in old}
+        new = {key: self.value(each, old.get(key, _NOTHING), f"{path}.{key}") for key, each in held.items()}
+        old.clear()
+        old.update(new | unsaved)
+        return found
+
+
+def _called(found: Any) -> str:
+    return "nothing" if found is _NOTHING else f"a {type(found).__name__}"

@@ -1,0 +1,37 @@
+"""The log files of a run, taken back to where they were at a checkpoint."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+
+class LogFiles:
+    """Files that only ever grow, opened for appending.
+
+    Args:
+        files: Open ones.
+    """
+
+    def __init__(self, files: Sequence[TextIO]) -> None:
+        self._files = {Path(file.name).name: file for file in files}
+
+    def sizes(self) -> dict[str, int]:
+        """Their sizes in bytes, once all is on the disk."""
+        sizes = {}
+        for name, file in self._files.items():
+            file.flush()
+            os.fsync(file.fileno())
+            sizes[name] = os.fstat(file.fileno()).st_size
+        return sizes
+
+    def cut(self, sizes: dict[str, int]) -> None:
+        """Remove what was written since they had these sizes."""
+        for name, file in self._files.items():
+            file.flush()
+            os.ftruncate(file.fileno(), sizes[name])
+
+
+def hold(folder: Path, sizes: dict[str, int]) -> bool:
+    """Whether the log files of a folder still hold what they did when they had these sizes."""
+    return all((folder / name).exists() and (folder / name).stat().st_size >= size for name, size in sizes.items())

@@ -1,0 +1,38 @@
+"""Ctrl-C and SIGTERM ask a run to stop where it can be continued."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Stop:
+    """Whether the process was asked to stop.
+
+    Attributes:
+        requested: The name of the signal, ``None`` without one.
+        status: The exit status that the shell expects then.
+    """
+
+    requested: str | None = None
+    status = 0
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Note the first signal, and let a second one interrupt at once."""
+        before = {each: signal.signal(each, self._note) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            self.requested = None
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested, self.status = signal.Signals(number).name, 128 + number
+
+
+STOP = Stop()
+"""Of this process."""

@@ -1,0 +1,52 @@
+"""A loss that is no number, or out of all proportion, ends a run at once."""
+
+import math
+
+from avalanche.core import SupervisedPlugin
+from avalanche.training.templates import SupervisedTemplate
+
+from onehead_avl.errors import TrainingError
+from onehead_avl.tasks import Task
+
+LARGEST = 1e6
+"""A loss above this will not come back: the losses of the tasks are below ten after the first steps."""
+
+
+class FiniteLoss(SupervisedPlugin):
+    """Stops training before a step that a loss without meaning would spoil."""
+
+    def before_backward(self, strategy: SupervisedTemplate, **kwargs) -> None:
+        """Look at the loss, after all plugins have added to it."""
+        self._check(strategy)
+
+    def after_training_iteration(self, strategy: SupervisedTemplate, **kwargs) -> None:
+        """Look at it again, for strategies with steps of another kind."""
+        self._check(strategy)
+
+    def _check(self, strategy: SupervisedTemplate) -> None:
+        loss = strategy.loss.item()
+        if math.isfinite(loss) and abs(loss) <= LARGEST:
+            return
+        clock = strategy.clock
+        where = f"iteration {clock.train_epoch_iterations + 1} of epoch {clock.train_exp_epochs + 1}"
+        where += f" of stage {clock.train_exp_counter + 1}"
+        raise TrainingError(
+            f"expected a loss of at most {LARGEST:g}, found {loss:g} in {where}, "
+            f"from {_offender(strategy)}; lower the strategy's step sizes or penalties with --set"
+        )
+
+
+def _offender(strategy: SupervisedTemplate) -> str:
+    """Which term of the loss it is."""
+    output, target = strategy.mb_output, strategy.mb_y
+    if output is None or len(output) != len(target):
+        return "the loss of the tasks or of the strategy"
+    if not output.isfinite().all():
+        return "the network's output, which holds infinities or not-a-numbers"
+    for task in Task:
+        chosen = target.of(task).nonzero().flatten()
+        if len(chosen):
+            part = strategy._criterion(output[chosen], target[chosen]).item()
+            if not math.isfinite(part) or abs(part) > LARGEST:
+                return f"the {task.title} loss"
+    return "what the strategy adds to the loss of the tasks"

@@ -1,0 +1,110 @@
+"""Runs that are killed and continued: ``python lives.py FOLDER KILLS STRATEGY...``, see ``test_interruption.py``.
+
+Every strategy runs once undisturbed, and once in processes that are killed: one at a random moment, the next one before
+a random call that writes a checkpoint, and so on in turn; then in one that ends by itself. A line of JSON is printed
+for each strategy.
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import onehead_avl.run
+from onehead_avl.config import Config
+from onehead_avl.tasks import Task
+from scenarios.embedded import embedded_data
+
+PICTURES, SIZE = 8, 32
+
+
+def config_of(strategy, resume):
+    return Config(
+        strategy=(strategy,), epochs=(2,), image_size=SIZE, batch_size=4, replay_size=24, replay_batch=2,
+        eval_every=1 if strategy == "replay" else 0, checkpoint_every=1, resume=resume, output=Path("x"), device="cpu",
+        set=("rwalk.delta=1",) if strategy == "rwalk" else (),
+    ).resolved()  # fmt: skip
+
+
+def life(strategy, folder, resume, write_calls=None):
+    """Run in a forked process; its number."""
+    child = os.fork()
+    if child:
+        return child
+    sys.stdout = sys.stderr = open(folder.parent / f"{folder.parent.name}.txt", "a")  # noqa: SIM115
+    if write_calls is not None:
+        left = [write_calls]
+
+        def dying(call):
+            def counted(*arguments, **options):
+                left[0] -= 1
+                if left[0] < 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return call(*arguments, **options)
+
+            return counted
+
+        os.fsync, os.replace, os.rename = dying(os.fsync), dying(os.replace), dying(os.rename)
+    status = 1
+    try:
+        onehead_avl.run.run(config_of(strategy, resume), DATA, folder)
+        status = 0
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(status)
+
+
+def ended(child):
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def state(folder):
+    files = ["log.txt", "metrics.csv", "training_results.csv", "eval_results.csv", "model.safetensors"]
+    found = {name: (folder / name).read_bytes().hex() for name in files}
+    results = json.loads((folder / "results.json").read_text())
+    return found | {name: results[name] for name in ("metrics", "intervals", "stored_bytes", "order", "options")}
+
+
+def try_strategy(root, strategy, kills, chance):
+    folders = [root / strategy / name / "run" for name in ("undisturbed", "killed")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    start = time.monotonic()
+    assert ended(life(strategy, folders[0], resume=False)) == 0, f"{strategy} fails undisturbed"
+    seconds = time.monotonic() - start
+    wanted, killed = state(folders[0]), []
+    for number in range(kills):
+        by_call = number % 2 == 1
+        child = life(strategy, folders[1], number > 0, chance.randrange(60) if by_call else None)
+        if not by_call:
+            time.sleep(chance.uniform(0.1, 0.9) * seconds)
+            os.kill(child, signal.SIGKILL)
+        status = ended(child)
+        killed.append(status)
+        if status == 0:
+            break
+    last = 0 if killed[-1] == 0 else ended(life(strategy, folders[1], resume=True))
+    found = state(folders[1]) if last == 0 else {}
+    left = [entry.name for entry in folders[1].iterdir() if entry.name == "checkpoints"]
+    different = sorted(name for name in wanted if found.get(name) != wanted[name])
+    print(json.dumps({"strategy": strategy, "ended": killed, "last": last, "different": different, "left": left}))
+    sys.stdout.flush()
+    if last == 0 and not different:
+        shutil.rmtree(root / strategy)
+
+
+if __name__ == "__main__":
+    root, kills, *strategies = sys.argv[1:]
+    onehead_avl.run.latency = lambda model, device: 1.0  # a measurement of seconds
+    DATA = [embedded_data(task, size=SIZE, n_train=PICTURES, n_val=2) for task in Task]
+    chance = random.Random(" ".join(strategies))
+    for strategy in strategies:
+        try_strategy(Path(root), strategy, int(kills), chance)
