@@ -1,10 +1,12 @@
 """Saving a run while it goes on, and continuing it: bit for bit as if it had not been interrupted.
 
 Two kinds of checkpoint are written. One at the end of each stage, from which the next one begins. And, within a stage,
-one at the start of each epoch and every so many iterations; to continue from it, the end of the stage before is
-restored, the stage is begun as it was, its first epochs and minibatches are passed over, and the state is restored.
+one every so many iterations and at the start of each epoch, unless epochs are very short. To continue from one within a
+stage, the end of the stage before is restored, the stage is begun as it was, its first epochs and minibatches are
+passed over, and the state is restored.
 """
 
+import math
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -26,6 +28,9 @@ from onehead_avl.report.results import Stage
 from onehead_avl.stopping import STOP
 from onehead_avl.tasks import Task
 
+SHARE = 0.02
+"""The most of the time that the checkpoints of epochs may take: those of very short epochs are left out."""
+
 
 class Checkpoints(SupervisedPlugin):
     """Saves a run, and continues it. It must be the last plugin.
@@ -39,7 +44,7 @@ class Checkpoints(SupervisedPlugin):
 
     UNSAVED = frozenset(
         ("store", "identity", "benchmark", "every", "logs", "stages", "_base", "_target", "_place", "_began")
-    ) | {"_enabled"}
+    ) | {"_enabled", "_saved", "_cost"}
 
     def __init__(self, store: Store, identity: dict, benchmark: CLScenario, every: int) -> None:
         super().__init__()
@@ -51,6 +56,7 @@ class Checkpoints(SupervisedPlugin):
         self._place = {"stage": 0, "epoch": 0, "iteration": 0, "random": {}}
         self._began = 0.0
         self._enabled = True
+        self._saved, self._cost = -math.inf, 0.0  # when the last checkpoint was written, and how long that took
 
     @property
     def seconds(self) -> float:
@@ -117,7 +123,8 @@ class Checkpoints(SupervisedPlugin):
         self._place["iteration"] = 0
         if self._target is None:
             self._place["random"] = random_state()
-            self._save(strategy)
+            if time.perf_counter() - self._saved >= self._cost / SHARE:
+                self._save(strategy)
         elif self._target["iteration"] == 0:
             self._reach(strategy)
         else:
@@ -171,6 +178,7 @@ class Checkpoints(SupervisedPlugin):
     def _save(self, strategy: BaseTemplate, name: str = LATEST, *, ended: bool = False) -> None:
         if not self._enabled:
             return
+        start = time.perf_counter()
         try:
             table = encode(self._graph(strategy))
         except Unsavable as error:
@@ -198,6 +206,8 @@ class Checkpoints(SupervisedPlugin):
                 "table": table,
             },
         )
+        self._saved = time.perf_counter()
+        self._cost = self._saved - start
 
     def _graph(self, strategy: BaseTemplate) -> dict[str, Any]:
         """What is saved; the data sets and the model come first, for all else refers to them."""

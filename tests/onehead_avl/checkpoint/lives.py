@@ -6,6 +6,7 @@ for each strategy.
 """
 
 import json
+import math
 import os
 import random
 import shutil
@@ -14,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+import onehead_avl.checkpoint.plugin
 import onehead_avl.run
 from onehead_avl.config import Config
 from onehead_avl.tasks import Task
@@ -104,6 +106,7 @@ def try_strategy(root, strategy, kills, chance):
 if __name__ == "__main__":
     root, kills, *strategies = sys.argv[1:]
     onehead_avl.run.latency = lambda model, device: 1.0  # a measurement of seconds
+    onehead_avl.checkpoint.plugin.SHARE = math.inf
     DATA = [embedded_data(task, size=SIZE, n_train=PICTURES, n_val=2) for task in Task]
     chance = random.Random(" ".join(strategies))
     for strategy in strategies:

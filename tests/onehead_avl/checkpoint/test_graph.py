@@ -1,0 +1,90 @@
+import io
+from collections import OrderedDict, defaultdict, deque
+from types import SimpleNamespace
+
+import numpy
+import pytest
+import torch
+from torch import nn
+from torch.optim import AdamW
+
+from onehead_avl.checkpoint.graph import Unsavable, encode, restore
+from onehead_avl.tasks import Task
+
+
+def saved(value):
+    """Through a file, as safely as a checkpoint is read."""
+    file = io.BytesIO()
+    torch.save(encode(value), file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
+
+
+def restored(value, into):
+    restore(saved(value), into, nn.Identity())
+    return into
+
+
+def test_values_and_containers_come_back():
+    held = {
+        "plain": [None, True, 3, 0.5, "word", b"bytes", torch.float32, torch.Size((2, 3)), torch.device("cpu")],
+        "nested": {"a": (1, [2, (3,)]), 4: {5, 6}, "deque": deque([1, 2])},
+        "dictionaries": [OrderedDict(b=1, a=2), defaultdict(list, x=[1])],
+        "task": {Task.DET},
+        "array": numpy.arange(4),
+    }
+    found = restored(SimpleNamespace(held=held), SimpleNamespace(held={})).held
+    array, wanted = found.pop("array"), held.pop("array")
+    assert found == held
+    assert (array == wanted).all()
+    assert [type(each) for each in found["dictionaries"]] == [OrderedDict, defaultdict]
+    assert found["dictionaries"][1].default_factory is list
+    assert type(next(iter(found["task"]))) is Task
+
+
+def test_what_is_there_is_changed_in_place_and_stays_shared():
+    def made(seed):
+        torch.manual_seed(seed)
+        model = nn.Linear(2, 2)
+        return SimpleNamespace(model=model, optimizer=AdamW(model.parameters(), lr=seed), again=model.weight)
+
+    one, other = made(1), made(2)
+    one.model(torch.ones(1, 2)).sum().backward()
+    one.optimizer.step()
+    weight = other.model.weight
+    restored(one, other)
+    assert other.model.weight is weight is other.again is other.optimizer.param_groups[0]["params"][0]
+    assert torch.equal(weight, one.model.weight)
+    assert other.optimizer.param_groups[0]["lr"] == 1
+    assert torch.equal(other.optimizer.state[weight]["exp_avg"], one.optimizer.state[one.model.weight]["exp_avg"])
+
+
+def test_what_was_shared_or_apart_is_so_again():
+    shared = [1]
+    found = restored(SimpleNamespace(a=shared, b=shared, c=[1]), SimpleNamespace(a=[], b=[], c=None))
+    assert found.a is found.b
+    assert found.c is not found.a
+    both = [0]
+    found = restored(SimpleNamespace(a=[1], b=[2]), SimpleNamespace(a=both, b=both))
+    assert (found.a, found.b) == ([1], [2])
+
+
+def test_a_cycle_comes_back():
+    value = SimpleNamespace(held=[])
+    value.held.append(value.held)
+    found = restored(value, SimpleNamespace(held=[]))
+    assert found.held[0] is found.held
+
+
+def test_what_cannot_be_saved_is_named():
+    with pytest.raises(Unsavable, match=r"SimpleNamespace\.held\[1\] is a generator, which cannot be saved"):
+        encode(SimpleNamespace(held=[1, (each for each in ())]))
+
+
+def test_an_unknown_object_is_not_made():
+    class Unknown:
+        pass
+
+    table = encode(SimpleNamespace(held=Unknown()))
+    with pytest.raises(Unsavable, match="expected a Unknown, found a NoneType"):
+        restore(table, SimpleNamespace(held=None), nn.Identity())
