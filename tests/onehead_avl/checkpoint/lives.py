@@ -85,9 +85,9 @@ def try_strategy(root, strategy, kills, chance):
     wanted, killed = state(folders[0]), []
     for number in range(kills):
         by_call = number % 2 == 1
-        child = life(strategy, folders[1], number > 0, chance.randrange(60) if by_call else None)
+        child = life(strategy, folders[1], number > 0, chance.randrange(30) if by_call else None)
         if not by_call:
-            time.sleep(chance.uniform(0.1, 0.9) * seconds)
+            time.sleep(chance.uniform(0.1, 0.9 if number == 0 else 0.4) * seconds)
             os.kill(child, signal.SIGKILL)
         status = ended(child)
         killed.append(status)
