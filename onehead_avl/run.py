@@ -1,5 +1,6 @@
 """One run: learn the stream with one strategy and one seed, evaluate after each stage, write the run's folder."""
 
+import errno
 import json
 import os
 import random
@@ -45,9 +46,12 @@ from onehead_avl.tasks import Task
 from onehead_avl.watch import FiniteLoss
 from scenarios.sample import TaskData
 from scenarios.stream import heterogeneous_benchmark, layout_of
+from scenarios.views import VIEWS
 from strategies.build import build, import_plugins
 from strategies.named import options_of, parts_of
 from strategies.setting import Setting
+
+_NOT_WRITABLE = (errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS)
 
 
 def seed_everything(seed: int) -> None:
@@ -55,6 +59,7 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     numpy.random.seed(seed)
     torch.manual_seed(seed)
+    VIEWS.seed = None  # a run before this one may have ended within an epoch
 
 
 def run(
@@ -116,6 +121,7 @@ def run(
     if not (config.resume and checkpoints.find(folder)):
         if config.resume:
             print("no checkpoint to continue from: the run begins anew", file=sys.stderr)
+        checkpoints.store.remove()
         _remove_logs(folder)
     with (
         (folder / "log.txt").open("a", encoding="utf-8") as log,
@@ -225,7 +231,11 @@ def _clear_errors(folder: Path) -> Iterator[None]:
     """Turn what the machine refuses during training into sentences."""
     try:
         yield
+    except OutputError as error:
+        raise OutputError(f"{error}; then continue with the same command and --resume") from None
     except OSError as error:
+        if error.errno not in _NOT_WRITABLE:
+            raise  # of somebody's strategy
         raise OutputError(
             f"{folder} could not be written ({error.strerror or error}); free the disk or mend its permissions, and "
             "continue with the same command and --resume"

@@ -17,22 +17,20 @@ class FiniteLoss(SupervisedPlugin):
 
     def before_backward(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Look at the loss, after all plugins have added to it."""
-        self._check(strategy)
+        _check(strategy, strategy.clock.train_epoch_iterations + 1)
 
     def after_training_iteration(self, strategy: SupervisedTemplate, **kwargs) -> None:
-        """Look at it again, for strategies with steps of another kind."""
-        self._check(strategy)
+        """Look at it again, for strategies with steps of another kind; the clock, a plugin before, has counted."""
+        _check(strategy, strategy.clock.train_epoch_iterations)
 
-    def _check(self, strategy: SupervisedTemplate) -> None:
-        loss = strategy.loss.item()
-        if math.isfinite(loss) and abs(loss) <= LARGEST:
-            return
-        clock = strategy.clock
-        where = f"iteration {clock.train_epoch_iterations + 1} of epoch {clock.train_exp_epochs + 1}"
-        where += f" of stage {clock.train_exp_counter + 1}"
+
+def _check(strategy: SupervisedTemplate, iteration: int) -> None:
+    loss = strategy.loss.item()
+    if not (math.isfinite(loss) and abs(loss) <= LARGEST):
+        epoch, stage = strategy.clock.train_exp_epochs + 1, strategy.clock.train_exp_counter + 1
         raise TrainingError(
-            f"expected a loss of at most {LARGEST:g}, found {loss:g} in {where}, "
-            f"from {_offender(strategy)}; lower the strategy's step sizes or penalties with --set"
+            f"expected a loss of at most {LARGEST:g}, found {loss:g} in iteration {iteration} of epoch {epoch} of stage "
+            f"{stage}, from {_offender(strategy)}; lower the strategy's step sizes or penalties with --set"
         )
 
 

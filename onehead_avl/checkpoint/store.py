@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from onehead_avl.errors import OutputError
+from onehead_avl.files import replacing
 
 LATEST, PREVIOUS = "latest", "previous"
 """The two generations of checkpoints within a stage."""
@@ -51,9 +51,9 @@ class Store:
         serialized = io.BytesIO()
         torch.save(contents, serialized)
         data = serialized.getbuffer()
-        file, temporary = self._file(name), self._folder / f".{name}.tmp"
-        try:
-            self._folder.mkdir(exist_ok=True)
+        file = self._file(name)
+        self._folder.mkdir(exist_ok=True)
+        with replacing(file) as temporary:
             with temporary.open("wb") as stream:
                 stream.write(_MAGIC + hashlib.blake2b(data, digest_size=_DIGEST).digest())
                 stream.write(data)
@@ -61,13 +61,7 @@ class Store:
                 os.fsync(stream.fileno())
             if name == LATEST and file.exists():
                 file.replace(self._file(PREVIOUS))
-            temporary.replace(file)
-            self._sync()
-        except OSError as error:
-            raise OutputError(
-                f"{file} could not be written ({error.strerror or error}); the checkpoints before it are intact: free "
-                "the disk, and continue with the same command and --resume"
-            ) from None
+        self._sync()
 
     def read(self, name: str) -> Any:
         """What was written under a name.

@@ -22,8 +22,11 @@ _NOT_KEPT = (BaseTemplate, Checkpoints, EvaluationPlugin, BaseLogger, CLExperien
 """What a strategy may refer to and does not keep: the run around it."""
 
 _OF_THE_MOMENT = frozenset(
-    ("model", "optimizer", "evaluator", "mbatch", "mb_output", "loss", "dataloader", "adapted_dataset", "experience")
-) | {"batch_logits"}
+    (
+        *("model", "optimizer", "evaluator", "dataloader", "adapted_dataset", "experience"),
+        *("mbatch", "mb_output", "loss", "batch_logits"),
+    )
+)
 """Attributes of a strategy that it holds during an experience and not for later ones."""
 
 

@@ -41,6 +41,9 @@ def test_a_loss_without_meaning_is_refused_with_the_iteration(state, loss):
     where = "in iteration 5 of epoch 3 of stage 2, from what the strategy adds"
     with pytest.raises(TrainingError, match=where):
         FiniteLoss().before_backward(state)
+    state.clock.train_epoch_iterations += 1  # as Avalanche's clock does before the plugins behind it
+    with pytest.raises(TrainingError, match=where):
+        FiniteLoss().after_training_iteration(state)
 
 
 def test_the_term_of_a_task_is_named(state, layout):
