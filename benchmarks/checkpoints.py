@@ -1,13 +1,11 @@
-"""What share of training checkpoints take: ``python benchmarks/checkpoints.py [STRATEGY] [SIZE]``.
+"""What share of training checkpoints take: ``python benchmarks/checkpoints.py [OPTIONS OF THE BENCHMARK]``.
 
-Trains short stages on the embedded pictures as the benchmark does, counts the time spent in saving, and relates it to
-the time of training within one run. A real run has larger pictures, so a smaller share.
+Runs the benchmark on the embedded pictures, counts the time spent in saving, and relates it to the time of training
+within the same run.
 """
 
-import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from onehead_avl.checkpoint.plugin import Checkpoints
@@ -20,8 +18,7 @@ from scenarios.embedded import embedded_data
 
 def main() -> None:
     quiet_third_parties()
-    strategy = sys.argv[1] if len(sys.argv) > 1 else "onehead"
-    size = int(sys.argv[2]) if len(sys.argv) > 2 else 128
+    config = Config.from_arguments().resolved()
     spent, trained, saves = 0.0, 0.0, 0
     save, ended = Checkpoints._save, Checkpoints.stage_ended
 
@@ -38,12 +35,9 @@ def main() -> None:
         trained += self.seconds
 
     Checkpoints._save, Checkpoints.stage_ended = timed, counted
-    config = Config(strategy=(strategy,), epochs=(2,), image_size=size).resolved()
-    if size >= 256:
-        config = replace(config, batch_size=16, replay_batch=8)
     with tempfile.TemporaryDirectory() as folder:
-        run(config, [embedded_data(task, size=size) for task in Task], Path(folder))
-    print(f"{strategy}, {size} px: {saves} checkpoints of {spent / saves * 1000:.0f} ms")
+        run(config, [embedded_data(task, size=config.image_size) for task in Task], Path(folder))
+    print(f"{config.strategy[0]}: {saves} checkpoints of {spent / saves * 1000:.0f} ms")
     print(f"{spent:.1f} s of {trained:.1f} s of training: {spent / trained:.1%}")
 
 

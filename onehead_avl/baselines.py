@@ -73,8 +73,7 @@ class BaselineCache:
     def _file(self, config: Config, strategy: str, seed: int) -> Path:
         names = [each.name for each in fields(config) if each.name not in (*_APART, *_IRRELEVANT)]
         own = {name: getattr(config, name) for name in names}
-        file = Path(config.backbone_weights)
-        weights = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else config.backbone_weights
+        weights = digest_of_file(config.backbone_weights)
         config = canonical(config)
         where = environment(choose_device(config.device))
         key = json.dumps([self._common, where, own, weights, config.order, config.epochs, strategy, seed])
@@ -105,6 +104,12 @@ def _add(digest, sample: Sample) -> None:
             digest.update(repr(tuple(value.shape)).encode())
             digest.update(value.contiguous().numpy())
     digest.update(repr(sample.label).encode())
+
+
+def digest_of_file(path: str) -> str:
+    """A checksum of a file's bytes; what names no file stands for itself."""
+    file = Path(path)
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else path
 
 
 def digest_of_code() -> str:

@@ -32,11 +32,13 @@ def _run(config: Config) -> None:
     quiet_third_parties()
     from onehead_avl.baselines import BaselineCache  # slow to import, and not needed to refuse a wrong command line
     from onehead_avl.compare import compare_strategies, run_and_keep
-    from onehead_avl.plan import RESULTS
+    from onehead_avl.plan import RESULTS, require_same_run
 
-    if not config.is_comparison and (config.output / RESULTS).exists():
-        print(f"{config.output} holds a finished run: there is nothing to continue")
-        return
+    if config.resume and not config.is_comparison:
+        require_same_run(config.output, config.resolved())
+        if (config.output / RESULTS).exists():
+            print(f"{config.output} holds a finished run: there is nothing to continue")
+            return
     data = _data(config.in_each_order()[0].resolved())
     cache = BaselineCache(data)
     if config.is_comparison:

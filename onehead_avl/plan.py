@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +17,13 @@ RESULTS = "results.json"
 FAILURE = "failure.json"
 CHECKPOINTS = "checkpoints"
 
-_FREE = ("strategy", "seeds", "output", "set", "workers", "checkpoint_every", "resume")
+_WITHOUT_EFFECT = ("output", "workers", "checkpoint_every", "resume")
+"""Options that change nothing about results."""
+
+_BY_CONTENT = ("data", "backbone_weights")
+"""Options that name files; a checkpoint knows these by their contents."""
+
+_FREE = (*_WITHOUT_EFFECT, "strategy", "seeds", "set")
 """What may change from one command to the next that adds to the same comparison; hyper-parameters of new strategies."""
 
 
@@ -108,19 +115,39 @@ def claim(folder: Path, config: Config) -> None:
         raise UsageError(
             f"--output expects the folder of a comparison, but {folder} holds a single run; choose another"
         )
-    settings = {name: value for name, value in config.as_dict().items() if name not in _FREE}
     before = _read(folder / "config.json")
     if before is None:
         write_json(folder / "config.json", config.as_dict())
-        return
-    before = {name: value for name, value in before.items() if name not in _FREE}
-    changed = sorted(name for name in settings if json.loads(json.dumps(settings[name])) != before.get(name))
-    if changed:
-        named = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
+    elif changed := _changed(config, before, _FREE):
         raise UsageError(
-            f"--output {folder} holds a comparison that was begun with other values of {named}; repeat these to add to "
-            "it, or choose another folder"
+            f"--output {folder} holds a comparison that was begun with other values of {changed}; repeat these to add "
+            "to it, or choose another folder"
         )
+
+
+def require_same_run(folder: Path, config: Config) -> None:
+    """Refuse to continue what another command began in a folder.
+
+    Args:
+        folder: Of a single run.
+        config: Resolved.
+
+    Raises:
+        UsageError: It was begun with another configuration.
+        OutputError: The configuration that is there cannot be read.
+    """
+    before = _read(folder / "config.json")
+    if before is not None and (changed := _changed(config, before, (*_WITHOUT_EFFECT, *_BY_CONTENT))):
+        raise UsageError(
+            f"--resume expects the command that began {folder}, but it was begun with other values of {changed}; "
+            "repeat these, or choose another folder"
+        )
+
+
+def _changed(config: Config, before: dict, free: Sequence[str]) -> str:
+    """The options with other values than before; empty without any."""
+    now = json.loads(json.dumps(config.as_dict()))
+    return ", ".join(f"--{k.replace('_', '-')}" for k in sorted(now) if k not in free and now[k] != before.get(k))
 
 
 def ended_run(folder: Path) -> Run | None:

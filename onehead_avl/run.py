@@ -17,7 +17,7 @@ from avalanche.logging import TextLogger
 from avalanche.training.supervised import JointTraining
 from avalanche.training.templates.base import BaseTemplate
 
-from onehead_avl.baselines import digest_of, digest_of_code
+from onehead_avl.baselines import digest_of, digest_of_code, digest_of_file
 from onehead_avl.checkpoint.logfiles import LogFiles
 from onehead_avl.checkpoint.plugin import Checkpoints
 from onehead_avl.checkpoint.store import Store
@@ -119,8 +119,8 @@ def run(
         Store(folder / CHECKPOINTS), identity(config, data, device), benchmark, config.checkpoint_every
     )
     if not (config.resume and checkpoints.find(folder)):
-        if config.resume:
-            print("no checkpoint to continue from: the run begins anew", file=sys.stderr)
+        if config.resume and checkpoints.store.names():
+            print("note: none of the checkpoints can be used: the run begins anew", file=sys.stderr)
         checkpoints.store.remove()
         _remove_logs(folder)
     with (
@@ -216,13 +216,13 @@ def learn(
 
 
 def identity(config: Config, data: Sequence[TaskData], device: torch.device) -> dict:
-    """All that the results of a run depend on; a run that is continued must have the same."""
-    free = ("output", "resume", "workers", "checkpoint_every", "data")
+    """All that the results of a run depend on beside its command line; a run that is continued must have the same."""
     return {
         "the data": digest_of(data),
         "the program": digest_of_code(),
         **{f"the {name}": value for name, value in environment(device).items()},
-        **{f"--{k.replace('_', '-')}": json.dumps(v) for k, v in config.as_dict().items() if k not in free},
+        "the strategy's options": json.dumps(options_of([*config.strategy, *config.plugin], config.set)[0]),
+        "the backbone's weights": digest_of_file(config.backbone_weights),
     }
 
 

@@ -29,8 +29,8 @@ def _check(strategy: SupervisedTemplate, iteration: int) -> None:
     if not (math.isfinite(loss) and abs(loss) <= LARGEST):
         epoch, stage = strategy.clock.train_exp_epochs + 1, strategy.clock.train_exp_counter + 1
         raise TrainingError(
-            f"expected a loss of at most {LARGEST:g}, found {loss:g} in iteration {iteration} of epoch {epoch} of stage "
-            f"{stage}, from {_offender(strategy)}; lower the strategy's step sizes or penalties with --set"
+            f"expected a loss of at most {LARGEST:g}, found {loss:g} in iteration {iteration} of epoch {epoch} of "
+            f"stage {stage}, from {_offender(strategy)}; lower the strategy's step sizes or penalties with --set"
         )
 
 

@@ -61,21 +61,31 @@ FUNCTIONS: dict[str, Callable] = {}
 """Functions that such objects may hold."""
 
 _OF_THE_MOMENT = frozenset(
-    ("experience", "adapted_dataset", "dataloader", "mbatch", "mb_output", "loss", "batch_logits")
-) | {"current_eval_stream", "_eval_streams", "_experiences"}
+    (
+        *("experience", "adapted_dataset", "dataloader", "current_eval_stream", "_eval_streams", "_experiences"),
+        *("mbatch", "mb_output", "loss", "batch_logits"),
+    )
+)
 """Attributes of a strategy that the stage, its epoch or its step sets anew."""
 
 Known = TypeVar("Known", type, Callable)
 
 
+def _name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
 def savable(known: Known) -> Known:
     """Declare a class, the objects of which hold only what can be saved, or a function that such objects hold."""
-    (MADE if isinstance(known, type) else FUNCTIONS)[known.__name__] = known
+    if isinstance(known, type):
+        MADE[_name(known)] = known
+    else:
+        FUNCTIONS[known.__name__] = known
     return known
 
 
 for each in (
-    _FlatDataWithTransform, AvalancheDataset, ConstantSequence, DataAttribute, EmptyTransformGroups, FlatData, Mean,
+    _FlatDataWithTransform, AvalancheDataset, ConstantSequence, DataAttribute, FlatData, Mean,
     ParamData, ReservoirSamplingBuffer, Target, TaskAwareSupervisedClassificationDataset, TaskLabels,
     TensorDataAttribute, Layout, Task, LazyIndices, LazyRange, collate, default_collate, torch.ones, torch.zeros,
 ):  # fmt: skip
@@ -92,9 +102,7 @@ def _unsaved(value: object) -> frozenset[str]:
 
 
 def _is_kept(value: object) -> bool:
-    if type(value).__name__ in MADE or isinstance(value, AvalancheDataset):
-        return False
-    return isinstance(value, _KEPT) or f"{type(value).__module__}.{type(value).__name__}" == _CSV_WRITER
+    return (isinstance(value, _KEPT) and _name(type(value)) not in MADE) or _name(type(value)) == _CSV_WRITER
 
 
 def encode(root: Any) -> Table:
@@ -131,9 +139,9 @@ class _Encoder:
             return ["tensor", value.detach(), isinstance(value, nn.Parameter), value.requires_grad and value.is_leaf]
         if type(value) is tuple:
             return ["tuple", self._all(value, path)]
-        if type(value).__name__ in _SEQUENCES and type(value) is _SEQUENCES[type(value).__name__]:
+        if type(value) in _SEQUENCES.values():
             return ["sequence", type(value).__name__, self._all(value, path)]
-        if type(value).__name__ in _MAPPINGS and type(value) is _MAPPINGS[type(value).__name__]:
+        if type(value) in _MAPPINGS.values():
             factory = getattr(value, "default_factory", None)
             return ["mapping", type(value).__name__, getattr(factory, "__name__", None), self._items(value, path)]
         if isinstance(value, torch.Generator):
@@ -144,25 +152,26 @@ class _Encoder:
         if isinstance(value, numpy.ndarray):
             return ["array", torch.from_numpy(value.copy())]
         if isinstance(value, Enum):
-            return ["enum", type(value).__name__, value.value]
+            return ["enum", _name(type(value)), value.value]
         if isinstance(value, FunctionType | BuiltinFunctionType) and FUNCTIONS.get(value.__name__) is value:
             return ["function", value.__name__]
         if _is_kept(value):
-            return ["kept", type(value).__name__]
+            return ["kept", _name(type(value))]
         if not hasattr(value, "__dict__"):
-            raise Unsavable(f"{path} is a {type(value).__name__}, which cannot be saved")
-        held = {name: each for name, each in vars(value).items() if name not in _unsaved(value)}
-        return ["object", type(value).__name__, {name: self.reference(v, f"{path}.{name}") for name, v in held.items()}]
+            raise Unsavable(f"{path} is a {_name(type(value))}, which cannot be saved")
+        held = {
+            name: self.reference(each, f"{path}.{name}")
+            for name, each in vars(value).items()
+            if name not in _unsaved(value)
+        }
+        return ["object", _name(type(value)), held]
 
     def _all(self, values: Any, path: str) -> list:
         return [self.reference(value, f"{path}[{i}]") for i, value in enumerate(values)]
 
     def _items(self, values: Mapping, path: str) -> list:
         return [
-            [
-                self.reference(key, f"{path} key"),
-                self.reference(value, f"{path}[{_shown(key)}]"),
-            ]
+            [self.reference(key, f"{path} key"), self.reference(value, f"{path}[{_shown(key)}]")]
             for key, value in values.items()
         ]
 
@@ -282,15 +291,15 @@ class _Decoder:
         return FUNCTIONS[name]
 
     def _kept(self, number: int, found: Any, path: str, name: str) -> Any:
-        if type(found).__name__ != name:
+        if _name(type(found)) != name:
             raise Unsavable(f"{path}: expected a {name}, found {_called(found)}")
         return found
 
     def _object(self, number: int, found: Any, path: str, name: str, held: dict) -> Any:
-        if type(found).__name__ != name:
-            if name == type(self._template).__name__:
+        if _name(type(found)) != name:
+            if name == _name(type(self._template)):
                 found = copy.deepcopy(self._template)
-            elif name == EmptyTransformGroups.__name__:
+            elif name == _name(EmptyTransformGroups):
                 found = EmptyTransformGroups()  # it holds a function of its own
             elif name in MADE:
                 found = MADE[name].__new__(MADE[name])
@@ -306,4 +315,4 @@ class _Decoder:
 
 
 def _called(found: Any) -> str:
-    return "nothing" if found is _NOTHING else f"a {type(found).__name__}"
+    return "nothing" if found is _NOTHING else f"a {_name(type(found))}"

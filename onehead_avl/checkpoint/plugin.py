@@ -43,8 +43,11 @@ class Checkpoints(SupervisedPlugin):
     """
 
     UNSAVED = frozenset(
-        ("store", "identity", "benchmark", "every", "logs", "stages", "_base", "_target", "_place", "_began")
-    ) | {"_enabled", "_saved", "_cost"}
+        (
+            *("store", "identity", "benchmark", "every", "logs", "stages"),
+            *("_base", "_target", "_place", "_began", "_enabled", "_saved", "_cost"),
+        )
+    )
 
     def __init__(self, store: Store, identity: dict, benchmark: CLScenario, every: int) -> None:
         super().__init__()
