@@ -1,8 +1,10 @@
 """What the commands have in common: quiet third parties, and errors as one sentence with an exit status."""
 
+import signal
 import sys
 import warnings
 from collections.abc import Callable
+from types import FrameType
 
 from onehead_avl.errors import OneHeadError
 
@@ -12,11 +14,13 @@ def run_command(command: Callable[[], None], stopped: str = "stopped: what was w
 
     Args:
         command: The command.
-        stopped: What to say after Ctrl-C.
+        stopped: What to say after Ctrl-C or SIGTERM.
 
     Returns:
-        The exit status: 0, 1 for a failure, 2 for a wrong command line, 130 after Ctrl-C.
+        The exit status: 0, 1 for a failure, 2 for a wrong command line, 130 after Ctrl-C, 143 after
+        SIGTERM.
     """
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         command()
     except OneHeadError as error:
@@ -26,10 +30,20 @@ def run_command(command: Callable[[], None], stopped: str = "stopped: what was w
         what = f"{error.filename}: " if error.filename else ""
         print(f"error: {what}{error.strerror or error}; check the path, its permissions and the disk", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
         print(f"\n{stopped}", file=sys.stderr)
-        return 130
+        return 143 if isinstance(interruption, _Terminated) else 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return 0
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise _Terminated
 
 
 def quiet_third_parties() -> None:

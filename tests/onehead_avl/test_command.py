@@ -1,3 +1,4 @@
+import signal
 import warnings
 
 import pytest
@@ -46,6 +47,13 @@ def test_ctrl_c_is_status_130_without_a_traceback(capsys):
     err = capsys.readouterr().err
     assert err.strip() == "stopped: what was written so far is kept"
     assert err.startswith("\n")  # the terminal shows ^C
+
+
+def test_sigterm_is_status_143_without_a_traceback(capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    assert run_command(lambda: signal.raise_signal(signal.SIGTERM), stopped="ended") == 143
+    assert capsys.readouterr().err.strip() == "ended"
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_bug_is_not_hidden():

@@ -65,6 +65,7 @@ def test_pictures_get_draws_of_their_own():
     assert 0.4 < sum(drawn) / 200 < 0.6
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
 @pytest.mark.parametrize("seed", [0, 2**62 - 1])
 def test_workers_draw_the_views_that_one_process_draws(seed, samples):
     with VIEWS.fixed(seed):
