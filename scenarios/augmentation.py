@@ -25,13 +25,16 @@ def network_input(image: Tensor) -> Tensor:
 def training_augmentation(task: Task, size: int) -> v2.Transform:
     """Random crop to ``size x size``, flip and colours, for a dictionary of ``tv_tensors``.
 
+    A picture to classify is changed further, by one random operation of TrivialAugment (Müller and Hutter, ICCV 2021):
+    its label stands whatever is sheared or inverted.
+
     The dictionary holds ``image`` and, as the task has them, ``mask``, ``boxes``, ``labels`` and ``crowd``; boxes
     that the crop leaves empty go, together with their labels and crowd flags. Draws from torch's global random state.
     """
     steps = [
         v2.RandomResizedCrop((size, size), scale=_KEPT_AREA[task], ratio=(3 / 4, 4 / 3), antialias=True),
         v2.RandomHorizontalFlip(),
-        v2.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.3),
+        v2.TrivialAugmentWide() if task is Task.CLS else v2.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.3),
     ]
     if task is Task.DET:
         steps.append(v2.SanitizeBoundingBoxes(min_size=MIN_BOX_SIDE, labels_getter=_per_box))

@@ -1,6 +1,7 @@
 """Avalanche's methods that need a little help with an output that is a map and targets that are no integers."""
 
 import copy
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import torch
@@ -101,12 +102,33 @@ def _show(model: nn.Module, inputs: tuple, output: Tensor) -> None:
 
 
 class MIR(MIRPlugin):
-    """Maximally interfered retrieval; Avalanche's tells what is old from integer targets."""
+    """Maximally interfered retrieval; Avalanche's goes by integer targets to tell what is old, and by all weights."""
+
+    def before_backward(self, strategy: SupervisedTemplate, **kwargs) -> None:
+        """Add the loss of the samples that the next step would harm most; it will not change what is frozen."""
+        model = strategy.model
+        strategy.model = _Learning(model)
+        super().before_backward(strategy, **kwargs)
+        strategy.model = model
 
     def after_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Take samples of the experience that ends into the memory, all of which is old to the next one."""
         self.storage_policy.post_adapt(strategy, strategy.experience)
         self.replay_loader = Endless([self.storage_policy.buffer], self.subsample)
+
+
+class _Learning(nn.Module):
+    """A model, of the parameters of which only those are seen that learn."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.model(image)
+
+    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
+        return (parameter for parameter in super().parameters(recurse) if parameter.requires_grad)
 
 
 class AGEM(AGEMPlugin):

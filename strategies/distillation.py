@@ -1,7 +1,8 @@
 """Distillation that understands the outputs: each task's part is kept in its own way.
 
 The teacher is the model as it was before the current experience, and what it taught is asked of the current pictures,
-as in "Learning without Forgetting" (Li and Hoiem, ECCV 2016): no old sample is needed.
+as in "Learning without Forgetting" (Li and Hoiem, ECCV 2016): no old sample is needed. ImageNet is the first that a
+pretrained backbone learned, and what it knows of classes is worth keeping for a task to come.
 """
 
 import copy
@@ -10,12 +11,14 @@ from collections.abc import Mapping
 import torch
 from avalanche.core import SupervisedPlugin
 from avalanche.training.templates import SupervisedTemplate
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, kl_div, log_softmax
+from torch.utils.hooks import RemovableHandle
 from torchvision.ops import generalized_box_iou_loss
 
 from onehead_avl.model.boxes import boxes_of
 from onehead_avl.model.layout import Layout
+from onehead_avl.model.network import OneHeadNet
 from onehead_avl.tasks import Task
 
 TEMPERATURE = 2.0
@@ -23,32 +26,73 @@ TEMPERATURE = 2.0
 
 
 class Distillation(SupervisedPlugin):
-    """Adds the distillation loss of every task that an earlier experience taught.
+    """Adds the distillation loss of every task that an earlier experience taught, and of pretrained features.
 
     Args:
         weights: How much each task's loss counts.
+        features: How much the loss of the features of a pretrained backbone counts.
     """
 
-    def __init__(self, weights: Mapping[Task, float]) -> None:
+    UNSAVED = frozenset(("_hook", "_features"))
+
+    def __init__(self, weights: Mapping[Task, float], features: float = 0.0) -> None:
         super().__init__()
         self._weights = dict(weights)
+        self._features_weight = features
         self._learned: set[Task] = set()
-        self.teacher: torch.nn.Module | None = None
+        self._hook: RemovableHandle | None = None
+        self._features: Tensor | None = None
+        self.teacher: OneHeadNet | None = None
+
+    def before_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
+        """Take the model as it is now for a teacher, if it knows anything yet."""
+        if self._learned or (self._features_weight and strategy.model.backbone.pretrained):
+            self.teacher = copy.deepcopy(strategy.model).eval().requires_grad_(False)
+
+    def before_forward(self, strategy: SupervisedTemplate, **kwargs) -> None:
+        """Have the features of this one forward pass remembered: hooks that stay would be copied with the model."""
+        if self.teacher is not None:
+            self._hook = strategy.model.backbone.register_forward_hook(self._remember)
+
+    def _remember(self, backbone: nn.Module, images: tuple, features: list[Tensor]) -> None:
+        self._features = features[-1]
+
+    def after_forward(self, strategy: SupervisedTemplate, **kwargs) -> None:
+        """Stop to remember."""
+        if self._hook is not None:
+            self._hook.remove()
+            self._hook = None
 
     def before_backward(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Add the loss of the current minibatch."""
         if self.teacher is None:
             return
         with torch.no_grad():
-            wanted = self.teacher(strategy.mb_x)
+            features = self.teacher.backbone(strategy.mb_x)
+            wanted = self.teacher.head(self.teacher.neck(features))
         layout = self.teacher.layout
         for task in sorted(self._learned):
             strategy.loss = strategy.loss + self._weights[task] * LOSSES[task](strategy.mb_output, wanted, layout)
+        if self._features_weight and self.teacher.backbone.pretrained:
+            strategy.loss = strategy.loss + self._features_weight * feature_distillation(self._features, features[-1])
+        self._features = None
 
     def after_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
-        """Take the model as it is now for the next experience's teacher."""
+        """Note what was learned."""
         self._learned |= {Task(label) for label in strategy.experience.task_labels}
-        self.teacher = copy.deepcopy(strategy.model).eval().requires_grad_(False)
+
+
+def feature_distillation(features: Tensor, teacher: Tensor) -> Tensor:
+    """Squared distance of each picture's mean features, relative to the square of the teacher's; a scalar.
+
+    What a picture shows is kept, and not where: to say where is what a new task has to learn.
+
+    Args:
+        features: ``(B, C, H, W)`` of the model.
+        teacher: The same of its teacher.
+    """
+    mean, wanted = features.mean(dim=(2, 3)), teacher.mean(dim=(2, 3))
+    return ((mean - wanted).square().sum(dim=1) / wanted.square().sum(dim=1).clamp(min=1e-6)).mean()
 
 
 def segmentation_distillation(output: Tensor, teacher: Tensor, layout: Layout) -> Tensor:

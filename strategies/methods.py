@@ -70,7 +70,7 @@ def onehead(setting: Setting, options: Options) -> Plugins:
 
 def distillation(setting: Setting, options: Options) -> Plugins:
     """This benchmark's own plugin."""
-    return [Distillation({task: float(options[task.title]) for task in Task})]
+    return [Distillation({task: float(options[task.title]) for task in Task}, float(options["features"]))]
 
 
 def replay_all(setting: Setting, options: Options) -> Plugins:

@@ -66,14 +66,14 @@ _METHODS = (
         "replay of segmentation samples, and distillation of each old task in its own way",
         f"{_SEGMENTATION}, {_PREVIOUS}",
         paper="after Li and Hoiem, ECCV 2016",
-        options={"segmentation": 1.0, "detection": 1.0, "classification": 1.0},
+        options={"segmentation": 1.0, "detection": 1.0, "classification": 1.0, "features": 0.3},
     ),
     Method(
         "distillation",
         "distillation of each old task in its own way",
         _PREVIOUS,
         paper="after Li and Hoiem, ECCV 2016",
-        options={"segmentation": 1.0, "detection": 1.0, "classification": 1.0},
+        options={"segmentation": 1.0, "detection": 1.0, "classification": 1.0, "features": 0.3},
     ),
     Method("replay-all", "replay of samples of every task", _SAMPLES, _ALL_MEMORY, "Chaudhry et al., 2019"),
     Method(
@@ -231,10 +231,6 @@ UNFIT: dict[str, str] = {
 """Avalanche's strategies that cannot learn this stream, and why."""
 
 
-_FREEZING = ("lfl", "cwr-star")
-"""What freezes weights; maximally interfered retrieval wants a gradient of all of them."""
-
-
 def parts_of(name: str) -> list[Method]:
     """The methods of ``a`` or ``a+b``; the names must exist."""
     return [STRATEGIES[part] for part in name.split("+")]
@@ -261,8 +257,6 @@ def problems_of(name: str) -> list[str]:
         wrong.append(f"{name!r} names a strategy twice")
     if sum("samples" in STRATEGIES[part].stores for part in parts) > 1:
         wrong.append(f"{name!r} combines two memories of samples, expected one at most")
-    if "mir" in parts:
-        wrong += [f"mir cannot be combined with {part}, which freezes weights" for part in parts if part in _FREEZING]
     return wrong
 
 

@@ -1,6 +1,10 @@
-"""How weights are updated: one recipe for every strategy, so that only their methods differ."""
+"""How weights are updated: one recipe for every strategy, so that only their methods differ.
+
+What was tried on the way to it, and what it gave, is told in ``docs/recipe.md``.
+"""
 
 import math
+from collections.abc import Collection
 
 from avalanche.core import SupervisedPlugin
 from avalanche.training.templates import SupervisedTemplate
@@ -9,6 +13,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from onehead_avl.model.network import OneHeadNet
+from onehead_avl.tasks import Task
 from scenarios.views import VIEWS
 
 WARMUP = 0.05
@@ -25,7 +30,7 @@ CLIP_NORM = 5.0
 
 
 class Optimisation(SupervisedPlugin):
-    """AdamW, warm-up and cosine schedule, and clipped gradients; all of it starts afresh with every experience.
+    """AdamW, warm-up and cosine schedule, clipped gradients, frozen layers; all of it anew with every experience.
 
     AdamW is that of Loshchilov and Hutter, ICLR 2019, with a smaller step for the backbone. A plugin, so that any
     Avalanche strategy can train with it. It must come last among the plugins: replay replaces the data loader, and only
@@ -41,9 +46,16 @@ class Optimisation(SupervisedPlugin):
         super().__init__()
         self._rates = (lr, backbone_lr, weight_decay)
         self._schedule: LambdaLR | None = None
+        self._frozen: list[str] = []
 
     def before_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
-        """Begin with a new optimizer: its momentum belongs to the task before."""
+        """Freeze layers, and begin with a new optimizer: its momentum belongs to the task before."""
+        # Not the experience's: some methods train on more than it.
+        tasks = {Task(label) for label in strategy.adapted_dataset.targets_task_labels.uniques}
+        self._frozen = [
+            name for name in frozen(strategy.model, tasks) if strategy.model.get_parameter(name).requires_grad
+        ]
+        self._set_learned(strategy.model, False)
         strategy.optimizer = AdamW(parameter_groups(strategy.model, *self._rates))
         strategy.optimized_param_id = dict(strategy.model.named_parameters())
         steps = strategy.train_epochs * len(strategy.dataloader)
@@ -58,8 +70,13 @@ class Optimisation(SupervisedPlugin):
         self._schedule.step()
 
     def after_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
-        """End the schedule."""
+        """End the schedule, and release what was frozen for this experience, but nothing that a method froze."""
         self._schedule = None
+        self._set_learned(strategy.model, True)
+
+    def _set_learned(self, model: nn.Module, learned: bool) -> None:
+        for name in self._frozen:
+            model.get_parameter(name).requires_grad_(learned)
 
 
 class FreshViews(SupervisedPlugin):
@@ -72,6 +89,21 @@ class FreshViews(SupervisedPlugin):
     def after_training(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Leave no seed behind."""
         VIEWS.seed = None
+
+
+def frozen(model: OneHeadNet, tasks: Collection[Task]) -> list[str]:
+    """Name the parameters that training on the pictures of some tasks leaves as they are.
+
+    The layers of a pretrained backbone up to stride 8 see edges and textures, which every task can use as they are, and
+    take half of the time that learning the backbone takes. For classification alone the whole backbone is frozen:
+    few pictures distort features that ImageNet taught to tell classes apart (Kumar et al., "Fine-Tuning can Distort
+    Pretrained Features and Underperform Out-of-Distribution", ICLR 2022). A random start learns everything.
+    """
+    if not model.backbone.pretrained:
+        return []
+    part = model.backbone if set(tasks) == {Task.CLS} else model.backbone.stem
+    inside = {id(parameter) for parameter in part.parameters()}
+    return [name for name, parameter in model.named_parameters() if id(parameter) in inside]
 
 
 def starting_optimizer(model: nn.Module) -> AdamW:

@@ -52,6 +52,11 @@ class Backbone(nn.Module):
         self.features = features[: self.taps[-1] + 1]
         self.channels = [_out_channels(self.features[tap]) for tap in self.taps]
 
+    @property
+    def stem(self) -> nn.Sequential:
+        """The stages up to stride 8."""
+        return self.features[: self.taps[0] + 1]
+
     def forward(self, image: Tensor) -> list[Tensor]:
         """Map ``(B, 3, H, W)`` normalised images to features at strides 8, 16 and 32."""
         outputs = []

@@ -17,7 +17,8 @@ class FPN(nn.Module):
     """One feature pyramid layer at stride 8: lateral 1x1 convolutions summed from coarse to fine.
 
     Lin et al., "Feature Pyramid Networks for Object Detection", CVPR 2017, without the outputs at strides 16 and 32
-    and the smoothing convolutions that a single-resolution head has no use for.
+    and the smoothing convolutions that a single-resolution head has no use for; in their stead, the coarser features
+    are upsampled bilinearly, which leaves no blocks.
     """
 
     def __init__(self, in_channels: list[int], channels: int) -> None:
@@ -28,7 +29,7 @@ class FPN(nn.Module):
         """Merge features from fine to coarse into ``(B, channels, H/8, W/8)``."""
         *finer, merged = (lateral(feature) for lateral, feature in zip(self.lateral, features, strict=True))
         for feature in reversed(finer):
-            merged = feature + interpolate(merged, size=feature.shape[-2:], mode="nearest")
+            merged = feature + interpolate(merged, size=feature.shape[-2:], mode="bilinear", align_corners=False)
         return merged
 
 

@@ -155,7 +155,7 @@ def test_a_crop_keeps_enough_of_the_picture(task, least):
     if task is Task.DET:
         sample |= no_boxes(side, side)
     augment = training_augmentation(task, side)
-    augment.transforms = [step for step in augment.transforms if "Jitter" not in type(step).__name__]
+    augment.transforms = augment.transforms[:1]  # what follows may move and colour what was cut
     areas = []
     for seed in SEEDS:
         torch.manual_seed(seed)

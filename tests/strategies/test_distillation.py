@@ -16,6 +16,7 @@ from strategies.distillation import (
     Distillation,
     classification_distillation,
     detection_distillation,
+    feature_distillation,
     segmentation_distillation,
 )
 
@@ -158,12 +159,22 @@ class Strategy(SimpleNamespace):
     """What the plugin asks of a strategy, for one minibatch of two pictures."""
 
     def __init__(self, model, loss=0.0):
-        pictures = torch.randn(2, 3, 32, 32)
-        super().__init__(model=model, mb_x=pictures, mb_output=model(pictures), loss=torch.tensor(loss))
+        super().__init__(model=model, mb_x=torch.randn(2, 3, 64, 64), loss=torch.tensor(loss))
 
-    def after(self, task):
-        self.experience = SimpleNamespace(task_labels=[int(task)])
-        return self
+    def step(self, plugin):
+        """One iteration up to the loss."""
+        plugin.before_forward(self)
+        self.mb_output = self.model(self.mb_x)
+        plugin.after_forward(self)
+        plugin.before_backward(self)
+
+    def learn(self, plugin, *tasks):
+        """Experiences without iterations, and the beginning of one more."""
+        for task in tasks:
+            self.experience = SimpleNamespace(task_labels=[int(task)])
+            plugin.before_training_exp(self)
+            plugin.after_training_exp(self)
+        plugin.before_training_exp(self)
 
 
 @pytest.fixture
@@ -190,43 +201,82 @@ def ones():
     return dict.fromkeys(Task, 1.0)
 
 
-def test_nothing_is_distilled_before_an_experience_was_learned(model, asked):
-    strategy = Strategy(model, loss=5.0)
-    Distillation(ones()).before_backward(strategy)
+@pytest.fixture
+def pretrained():
+    torch.manual_seed(0)
+    return OneHeadNet(LAYOUT, pretrained=True, channels=16)
+
+
+def disturb(module):
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+
+
+@pytest.mark.parametrize("features", [0.0, 3.0])
+def test_nothing_is_distilled_before_a_random_start_learned_anything(model, asked, features):
+    plugin, strategy = Distillation(ones(), features), Strategy(model, loss=5.0)
+    strategy.learn(plugin)
+    strategy.step(plugin)
     assert strategy.loss == 5
     assert asked == []
+    assert plugin.teacher is None
 
 
 @pytest.mark.parametrize("order", [(Task.SEG, Task.DET, Task.CLS), (Task.CLS, Task.SEG), (Task.DET,)])
 def test_only_tasks_learned_before_are_distilled(order, model, asked):
     plugin = Distillation(ones())
     for learned in range(1, len(order) + 1):
-        plugin.after_training_exp(Strategy(model).after(order[learned - 1]))
+        Strategy(model).learn(plugin, order[learned - 1])
         asked.clear()
-        plugin.before_backward(Strategy(model))
+        Strategy(model).step(plugin)
         assert sorted(asked) == sorted(order[:learned])
 
 
-def test_the_losses_are_weighed_and_added_to_what_was_there(model):
+def test_the_losses_are_weighed_and_added_to_what_was_there(pretrained):
     weights = {Task.SEG: 2.0, Task.DET: 3.0, Task.CLS: 5.0}
-    plugin = Distillation(weights)
-    for task in Task:
-        plugin.after_training_exp(Strategy(model).after(task))
-    with torch.no_grad():
-        model.head[-1].weight.add_(0.3 * torch.randn_like(model.head[-1].weight))
-    strategy = Strategy(model, loss=7.0)
+    plugin, strategy = Distillation(weights, features=11.0), Strategy(pretrained, loss=7.0)
+    strategy.learn(plugin, *Task)
+    disturb(pretrained.head)
+    disturb(pretrained.backbone.features[-1])
     wanted = plugin.teacher(strategy.mb_x)
-    expected = 7 + sum(weight * LOSSES[task](strategy.mb_output, wanted, LAYOUT) for task, weight in weights.items())
-    plugin.before_backward(strategy)
-    assert strategy.loss.item() == pytest.approx(expected.item(), rel=1e-6)
-    assert expected > 7.1
+    features = (each.backbone(strategy.mb_x)[-1] for each in (pretrained, plugin.teacher))
+    strategy.step(plugin)
+    losses = {task: LOSSES[task](strategy.mb_output, wanted, LAYOUT).item() for task in Task}
+    of_features = feature_distillation(*features).item()
+    expected = 7 + sum(weights[task] * loss for task, loss in losses.items()) + 11 * of_features
+    assert strategy.loss.item() == pytest.approx(expected, rel=1e-5)
+    assert min(*losses.values(), of_features) > 1e-3
+
+
+def test_a_pretrained_start_keeps_its_features_from_the_first_experience_on(pretrained, asked):
+    plugin, strategy = Distillation(ones(), features=3.0), Strategy(pretrained)
+    strategy.learn(plugin)
+    disturb(pretrained.backbone.features[-1])
+    strategy.step(plugin)
+    assert asked == []
     strategy.loss.backward()
-    assert model.head[-1].weight.grad.abs().max() > 0
+    assert all(parameter.grad is None for part in (pretrained.neck, pretrained.head) for parameter in part.parameters())
+    assert pretrained.backbone.features[-1][0].weight.grad.abs().max() > 0
+
+
+def test_without_a_weight_a_pretrained_start_keeps_nothing_at_first(pretrained):
+    plugin = Distillation(ones())
+    Strategy(pretrained).learn(plugin)
+    assert plugin.teacher is None
+
+
+def test_no_hook_stays_on_the_model(pretrained):
+    plugin, strategy = Distillation(ones(), features=3.0), Strategy(pretrained)
+    strategy.learn(plugin)
+    strategy.step(plugin)
+    assert not any(module._forward_hooks for module in pretrained.modules())
+    assert plugin._features is None
 
 
 def test_the_teacher_is_a_frozen_copy_in_evaluation_mode(model):
     plugin = Distillation(ones())
-    plugin.after_training_exp(Strategy(model.train()).after(Task.SEG))
+    Strategy(model.train()).learn(plugin, Task.SEG)
     assert not any(parameter.requires_grad for parameter in plugin.teacher.parameters())
     assert not any(module.training for module in plugin.teacher.modules())
     assert model.training
@@ -240,10 +290,38 @@ def test_the_teacher_is_a_frozen_copy_in_evaluation_mode(model):
 def test_the_teacher_is_the_model_at_the_end_of_the_previous_experience(built, stream):
     strategy = built("distillation")
     (plugin,) = (each for each in strategy.plugins if isinstance(each, Distillation))
-    ends = []
+    end = None
     for experience in stream:
         strategy.train(experience)
-        ends.append({name: value.clone() for name, value in strategy.model.state_dict().items()})
-        taught = plugin.teacher.state_dict()
-        assert all(torch.equal(value, taught[name]) for name, value in ends[-1].items())
-    assert not torch.equal(ends[0]["head.3.weight"], ends[1]["head.3.weight"])
+        if end:
+            taught = plugin.teacher.state_dict()
+            assert all(torch.equal(value, taught[name]) for name, value in end.items())
+            assert not torch.equal(taught["head.3.weight"], strategy.model.head[3].weight)
+        end = {name: value.clone() for name, value in strategy.model.state_dict().items()}
+
+
+# Features
+
+
+def random_features(seed, batch=3):
+    torch.manual_seed(seed)
+    return torch.randn(batch, 5, 2, 4) + 1
+
+
+def test_the_loss_of_features_by_hand():
+    features, teacher = random_features(0), random_features(1)
+    expected = 0
+    for own, wanted in zip(features.numpy(), teacher.numpy(), strict=True):
+        difference = own.mean(axis=(1, 2)) - wanted.mean(axis=(1, 2))
+        expected += (difference @ difference) / (wanted.mean(axis=(1, 2)) @ wanted.mean(axis=(1, 2))) / 3
+    assert feature_distillation(features, teacher).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_features_may_move_about_the_picture_but_not_change():
+    teacher = random_features(1)
+    assert feature_distillation(teacher.flip(2, 3), teacher).item() == pytest.approx(0, abs=1e-10)
+    assert feature_distillation(2 * teacher, teacher).item() == pytest.approx(1, rel=1e-5)
+
+
+def test_the_loss_of_features_is_finite_where_the_teacher_sees_nothing():
+    assert feature_distillation(random_features(0), torch.zeros(3, 5, 2, 4)).isfinite()

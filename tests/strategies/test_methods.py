@@ -33,6 +33,7 @@ COMBINATIONS = (
     "distillation+feature-distillation",
     "lfl+feature-distillation",
     "mir+feature-distillation",
+    "mir+lfl",
 )
 
 WHOLE = {

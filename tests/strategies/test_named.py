@@ -92,12 +92,6 @@ def test_two_memories_cannot_be_combined(name):
     assert problems_of(name) == [f"{name!r} combines two memories of samples, expected one at most"]
 
 
-@pytest.mark.parametrize("name", ["lfl", "cwr-star"])
-def test_what_freezes_weights_cannot_be_combined_with_retrieval_that_wants_their_gradient(name):
-    for both in (f"{name}+mir", f"mir+{name}"):
-        assert problems_of(both) == [f"mir cannot be combined with {name}, which freezes weights"]
-
-
 @pytest.mark.parametrize("name", [name for name, method in STRATEGIES.items() if method.needs])
 def test_a_package_that_is_missing_is_asked_for(name, monkeypatch):
     needs, find = STRATEGIES[name].needs, importlib.util.find_spec

@@ -10,12 +10,14 @@ from torch import nn
 from torch.optim import AdamW
 
 from onehead_avl.evaluation.plugins import evaluator
+from onehead_avl.model.backbones import TAPS
 from onehead_avl.model.criterion import MultiTaskLoss
 from onehead_avl.model.layout import Layout
 from onehead_avl.model.network import OneHeadNet
 from onehead_avl.tasks import Task
 from scenarios.embedded import embedded_data
 from scenarios.stream import heterogeneous_benchmark, layout_of
+from strategies.build import build
 from strategies.memory import segmentation_replay
 from strategies.multitask import MultiTask
 from strategies.optimisation import (
@@ -24,10 +26,12 @@ from strategies.optimisation import (
     RANDOM_RATES,
     WARMUP,
     Optimisation,
+    frozen,
     parameter_groups,
     starting_optimizer,
     warmup_cosine,
 )
+from strategies.setting import Setting
 
 pytestmark = pytest.mark.filterwarnings("ignore:No loggers specified")
 
@@ -163,12 +167,80 @@ def test_a_pretrained_backbone_learns_slower_and_a_random_one_does_not():
 
 def test_rates_and_decay_can_be_chosen(model):
     optimisation = Optimisation(lr=0.5, backbone_lr=0.25, weight_decay=0.125)
-    strategy = SimpleNamespace(model=model, train_epochs=1, dataloader=range(20))
+    strategy = SimpleNamespace(model=model, train_epochs=1, dataloader=range(20), adapted_dataset=pictures_of(Task.SEG))
     optimisation.before_training_exp(strategy)
     groups = strategy.optimizer.param_groups
     assert {(group["initial_lr"], group["weight_decay"]) for group in groups} == {
         (rate, decay) for rate in (0.5, 0.25) for decay in (0.125, 0.0)
     }
+
+
+def pictures_of(*tasks):
+    return SimpleNamespace(targets_task_labels=SimpleNamespace(uniques={int(task) for task in tasks}))
+
+
+def learned_by(model):
+    """The parts of the model that learn, and how many stages of the backbone do."""
+    parts = {name: {p.requires_grad for p in part.parameters()} for name, part in model.named_children()}
+    assert parts["neck"] == parts["head"] == {True}
+    stages = [{p.requires_grad for p in stage.parameters()} for stage in model.backbone.features]
+    assert all(len(flags) == 1 for flags in stages)
+    return [flags == {True} for flags in stages]
+
+
+@pytest.mark.parametrize(
+    ("tasks", "free"),
+    [((Task.SEG,), 9), ((Task.DET,), 9), ((Task.CLS,), 0), ((Task.SEG, Task.CLS), 9), (tuple(Task), 9)],
+)
+def test_a_pretrained_backbone_learns_beyond_stride_8_and_for_classification_not_at_all(tasks, free):
+    model = OneHeadNet(Layout(3, 2, 2), pretrained=True, channels=16)
+    strategy = SimpleNamespace(model=model, train_epochs=1, dataloader=range(20), adapted_dataset=pictures_of(*tasks))
+    optimisation = Optimisation()
+    optimisation.before_training_exp(strategy)
+    assert learned_by(model) == [False] * (13 - free) + [True] * free
+    optimisation.after_training_exp(strategy)
+    assert learned_by(model) == [True] * 13
+
+
+@pytest.mark.parametrize("name", TAPS)
+def test_what_is_frozen_of_every_backbone_ends_at_stride_8(name):
+    backbone = OneHeadNet(Layout(3, 2, 2), name, pretrained=True, channels=16).backbone
+    assert backbone.stem(torch.zeros(1, 3, 64, 64)).shape == (1, backbone.channels[0], 8, 8)
+
+
+def test_a_random_start_learns_everything():
+    model = OneHeadNet(Layout(3, 2, 2), channels=16)
+    assert frozen(model, [Task.CLS]) == frozen(model, [Task.SEG]) == []
+
+
+@pytest.mark.parametrize(("name", "frozen_in_the_end"), [("naive", 13), ("cumulative", 4), ("joint", 4)])
+def test_what_is_frozen_goes_by_the_pictures_that_a_strategy_trains_on(name, frozen_in_the_end, data):
+    seen = []
+
+    class Look(SupervisedPlugin):
+        def before_backward(self, strategy, **kwargs):
+            seen.append(learned_by(strategy.model).count(False))
+
+    model = OneHeadNet(layout_of(data), pretrained=True, channels=16)
+    setting = Setting(
+        model, MultiTaskLoss(model.layout), evaluator(model.layout), torch.device("cpu"), 20, 20, 4, 1, plugins=[Look()]
+    )
+    strategy = build(name, setting, {name: {}})
+    stream = heterogeneous_benchmark(data, list(Task), SIZE).train_stream
+    for experience in [stream] if name == "joint" else stream:
+        strategy.train(experience)
+    assert seen[0] == 4
+    assert seen[-1] == frozen_in_the_end
+
+
+def test_what_a_method_froze_stays_frozen():
+    model = OneHeadNet(Layout(3, 2, 2), pretrained=True, channels=16)
+    model.backbone.features[1].requires_grad_(False)
+    strategy = SimpleNamespace(model=model, train_epochs=1, dataloader=range(20), adapted_dataset=pictures_of(Task.CLS))
+    optimisation = Optimisation()
+    optimisation.before_training_exp(strategy)
+    optimisation.after_training_exp(strategy)
+    assert learned_by(model) == [True, False] + [True] * 11
 
 
 def test_each_experience_begins_with_a_new_optimizer_of_fresh_state(watched):
