@@ -76,7 +76,8 @@ def test_the_neck_sums_all_resolutions_from_coarse_to_fine():
         nn.init.constant_(lateral.weight, weight)
         nn.init.zeros_(lateral.bias)
     merged = neck([torch.ones(1, 1, 4, 4), torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]), torch.tensor([[[[5.0]]]])])
-    assert merged[0, 0].tolist() == [[511, 511, 521, 521]] * 2 + [[531, 531, 541, 541]] * 2
+    ways = (0, 0.25, 0.75, 1)  # bilinear, from the centre of one coarse cell to that of the next
+    assert merged[0, 0].tolist() == [[511 + 20 * down + 10 * right for right in ways] for down in ways]
 
 
 def test_every_parameter_learns(network):
