@@ -138,6 +138,17 @@ def test_augmentation_is_new_each_time_and_repeats_with_the_seed(task):
     assert not torch.equal(first, other)
 
 
+@pytest.mark.parametrize("task", Task)
+def test_only_a_picture_to_classify_is_moved_beyond_its_crop(task):
+    """Crop, flip and colours leave a grey picture of one colour; shears, rotations and shifts show black corners."""
+    sample = {"image": tv_tensors.Image(torch.full((3, HEIGHT, WIDTH), 120, dtype=torch.uint8))}
+    if task is Task.DET:
+        sample |= no_boxes(HEIGHT, WIDTH)
+    pictures = [augmented(task, sample, seed)["image"].flatten(1) for seed in SEEDS]
+    moved = sum(bool((picture.amin(dim=1) < picture.amax(dim=1)).any()) for picture in pictures)
+    assert moved > len(SEEDS) / 5 if task is Task.CLS else moved == 0
+
+
 def test_augmentation_leaves_its_input_alone():
     sample = annotated((30, 20, 80, 60))
     before = {name: part.clone() for name, part in sample.items()}
