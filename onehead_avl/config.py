@@ -35,7 +35,7 @@ class Defaults:
     replay_batch: int
 
 
-REAL = Defaults("imagenet", epochs=(40, 60, 30), image_size=320, batch_size=16, replay_batch=8)
+REAL = Defaults("imagenet", epochs=(30, 40, 20), image_size=320, batch_size=16, replay_batch=8)
 EMBEDDED = Defaults("none", epochs=(24, 20, 14), image_size=128, batch_size=8, replay_batch=4)
 
 _LEAST = {

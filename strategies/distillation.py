@@ -1,8 +1,10 @@
 """Distillation that understands the outputs: each task's part is kept in its own way.
 
 The teacher is the model as it was before the current experience, and what it taught is asked of the current pictures,
-as in "Learning without Forgetting" (Li and Hoiem, ECCV 2016): no old sample is needed. ImageNet is the first that a
-pretrained backbone learned, and what it knows of classes is worth keeping for a task to come.
+as in "Learning without Forgetting" (Li and Hoiem, ECCV 2016): no old sample is needed. A task of which samples are
+replayed is distilled on these alone: what the teacher guesses of other pictures hinders the new task more than it helps.
+ImageNet is the first that a pretrained backbone learned, and what it knows of classes is worth keeping for a task to
+come.
 """
 
 import copy
@@ -67,12 +69,16 @@ class Distillation(SupervisedPlugin):
         """Add the loss of the current minibatch."""
         if self.teacher is None:
             return
+        tasks = [task for task in sorted(self._learned) if self._weights[task]]
         with torch.no_grad():
             features = self.teacher.backbone(strategy.mb_x)
-            wanted = self.teacher.head(self.teacher.neck(features))
+            wanted = self.teacher.head(self.teacher.neck(features)) if tasks else None
         layout = self.teacher.layout
-        for task in sorted(self._learned):
-            strategy.loss = strategy.loss + self._weights[task] * LOSSES[task](strategy.mb_output, wanted, layout)
+        for task in tasks:
+            own = strategy.mb_y.of(task)
+            chosen = own if own.any() else torch.ones_like(own)
+            loss = LOSSES[task](strategy.mb_output[chosen], wanted[chosen], layout)
+            strategy.loss = strategy.loss + self._weights[task] * loss
         if self._features_weight and self.teacher.backbone.pretrained:
             strategy.loss = strategy.loss + self._features_weight * feature_distillation(self._features, features[-1])
         self._features = None

@@ -33,7 +33,7 @@ from strategies.setting import Setting
 Options = Mapping[str, Option]
 Plugins = list[SupervisedPlugin]
 
-OUTPUT_LAYER = "head.3"
+OUTPUT_LAYER = "head.4"
 """The convolution of the network that emits the output."""
 
 

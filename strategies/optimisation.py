@@ -19,7 +19,7 @@ from scenarios.views import VIEWS
 WARMUP = 0.05
 """The share of an experience's steps over which the learning rate rises; then it falls along a cosine to zero."""
 
-PRETRAINED_RATES = (1e-3, 1e-4)
+PRETRAINED_RATES = (3e-3, 3e-4)
 """Step sizes of neck and head, and of a pretrained backbone, whose features are worth keeping."""
 
 RANDOM_RATES = (2e-3, 2e-3)

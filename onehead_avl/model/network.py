@@ -12,6 +12,9 @@ from onehead_avl.model.layout import Layout
 PRIOR = 0.01
 """Detection score of every class at the start, which keeps the focal loss stable (Lin et al., ICCV 2017)."""
 
+HEAD_EXPANSION = 2
+"""Hidden channels of the head for each channel of the neck: room for a task to come beside those that are kept."""
+
 
 class FPN(nn.Module):
     """One feature pyramid layer at stride 8: lateral 1x1 convolutions summed from coarse to fine.
@@ -36,6 +39,9 @@ class FPN(nn.Module):
 class OneHeadNet(nn.Module):
     """One small network with one head for segmentation, detection and classification.
 
+    The head is one branch of three layers: a depthwise separable convolution (Howard et al., "MobileNets", 2017), which
+    affords twice the width of a full one in less time, and the output layer.
+
     The forward pass returns one tensor, so that any Avalanche strategy can treat the network as it treats a
     classifier; :class:`~onehead_avl.model.layout.Layout` names the parts.
 
@@ -44,7 +50,7 @@ class OneHeadNet(nn.Module):
         backbone: A name of :data:`~onehead_avl.model.backbones.TAPS`.
         weights: ``"imagenet"``, a weights file, or ``None`` for a random start.
         pretrained: Build the backbone for pretrained weights without loading any, because a whole state dict follows.
-        channels: Width of the neck and of the head.
+        channels: Width of the neck.
 
     Raises:
         UsageError: Unknown backbone or missing weights file.
@@ -67,10 +73,11 @@ class OneHeadNet(nn.Module):
             load_backbone(self.backbone, weights)
         self.neck = FPN(self.backbone.channels, channels)
         self.head = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            nn.GroupNorm(NORM_GROUPS, channels),
+            nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
+            nn.Conv2d(channels, HEAD_EXPANSION * channels, 1, bias=False),
+            nn.GroupNorm(NORM_GROUPS, HEAD_EXPANSION * channels),
             nn.Hardswish(),
-            nn.Conv2d(channels, layout.channels, 1),
+            nn.Conv2d(HEAD_EXPANSION * channels, layout.channels, 1),
         )
         self._start_quietly()
 

@@ -123,7 +123,7 @@ def test_lfl_freezes_the_output_layer_after_the_first_task_and_nothing_else(buil
         strategy.train(experience)
         states.append(state_of(model))
         assert same(states[-1], plugin.prev_model.state_dict())
-    last = {"head.3.weight", "head.3.bias"}
+    last = {"head.4.weight", "head.4.bias"}
     assert {name for name, parameter in model.named_parameters() if not parameter.requires_grad} == last
     assert not any(parameter.requires_grad for parameter in plugin.prev_model.parameters())
     assert not same({name: states[0][name] for name in last}, states[1])

@@ -156,10 +156,11 @@ def test_what_the_teacher_does_not_see_is_to_stay_unseen():
 
 
 class Strategy(SimpleNamespace):
-    """What the plugin asks of a strategy, for one minibatch of two pictures."""
+    """What the plugin asks of a strategy, for one minibatch of two pictures, of no old task unless they are given."""
 
-    def __init__(self, model, loss=0.0):
-        super().__init__(model=model, mb_x=torch.randn(2, 3, 64, 64), loss=torch.tensor(loss))
+    def __init__(self, model, loss=0.0, tasks=(-1, -1)):
+        target = SimpleNamespace(of=lambda task: torch.tensor(tasks) == int(task))
+        super().__init__(model=model, mb_x=torch.randn(2, 3, 64, 64), mb_y=target, loss=torch.tensor(loss))
 
     def step(self, plugin):
         """One iteration up to the loss."""
@@ -233,6 +234,25 @@ def test_only_tasks_learned_before_are_distilled(order, model, asked):
         assert sorted(asked) == sorted(order[:learned])
 
 
+def test_a_task_that_counts_nothing_is_not_distilled(model, asked):
+    plugin, strategy = Distillation(ones() | {Task.SEG: 0.0}), Strategy(model)
+    strategy.learn(plugin, Task.SEG, Task.DET)
+    strategy.step(plugin)
+    assert asked == [Task.DET]
+
+
+def test_a_task_is_distilled_on_its_own_pictures_if_some_are_replayed(model):
+    plugin, strategy = Distillation(ones()), Strategy(model, tasks=(int(Task.DET), int(Task.SEG)))
+    strategy.learn(plugin, Task.SEG)
+    disturb(model.head)
+    strategy.step(plugin)
+    strategy.mb_output.retain_grad()
+    strategy.loss.backward()
+    moved = strategy.mb_output.grad.abs().amax(dim=(1, 2, 3))
+    assert moved[0] == 0
+    assert moved[1] > 0
+
+
 def test_the_losses_are_weighed_and_added_to_what_was_there(pretrained):
     weights = {Task.SEG: 2.0, Task.DET: 3.0, Task.CLS: 5.0}
     plugin, strategy = Distillation(weights, features=11.0), Strategy(pretrained, loss=7.0)
@@ -296,7 +316,7 @@ def test_the_teacher_is_the_model_at_the_end_of_the_previous_experience(built, s
         if end:
             taught = plugin.teacher.state_dict()
             assert all(torch.equal(value, taught[name]) for name, value in end.items())
-            assert not torch.equal(taught["head.3.weight"], strategy.model.head[3].weight)
+            assert not torch.equal(taught["head.4.weight"], strategy.model.head[4].weight)
         end = {name: value.clone() for name, value in strategy.model.state_dict().items()}
 
 

@@ -55,11 +55,11 @@ def test_it_has_less_than_eight_million_parameters(pretrained):
     assert sum(p.numel() for p in OneHeadNet(FULL, pretrained=pretrained).parameters()) < 8_000_000
 
 
-def test_the_head_is_one_branch_of_two_convolutions(network):
+def test_the_head_is_one_branch_of_three_convolutions(network):
     assert [name for name, _ in network.named_children()] == ["backbone", "neck", "head"]
     assert isinstance(network.head, nn.Sequential)
     convolutions = [module for module in network.head.modules() if isinstance(module, nn.Conv2d)]
-    assert len(convolutions) == 2
+    assert len(convolutions) == 3
     assert convolutions[-1] is network.head[-1]
     assert convolutions[-1].out_channels == FULL.channels
 

@@ -154,11 +154,11 @@ def test_tensors_of_another_network_are_refused(saved):
     _, path = saved
     state, metadata = content_of(path)
     for broken in (
-        {name: value for name, value in state.items() if name != "head.3.bias"},
+        {name: value for name, value in state.items() if name != "head.4.bias"},
         {**state, "surplus": torch.zeros(1)},
-        {**state, "head.3.bias": torch.zeros(2)},
-        {**state, "head.3.bias": state["head.3.bias"].double()},
-        {**state, "head.3.bias": torch.full_like(state["head.3.bias"], torch.inf)},
+        {**state, "head.4.bias": torch.zeros(2)},
+        {**state, "head.4.bias": state["head.4.bias"].double()},
+        {**state, "head.4.bias": torch.full_like(state["head.4.bias"], torch.inf)},
     ):
         save_file(broken, path, metadata=metadata)
         assert_refused(path)
