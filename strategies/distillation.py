@@ -2,9 +2,9 @@
 
 The teacher is the model as it was before the current experience, and what it taught is asked of the current pictures,
 as in "Learning without Forgetting" (Li and Hoiem, ECCV 2016): no old sample is needed. A task of which samples are
-replayed is distilled on these alone: what the teacher guesses of other pictures hinders the new task more than it helps.
-ImageNet is the first that a pretrained backbone learned, and what it knows of classes is worth keeping for a task to
-come.
+replayed is distilled on these alone: what the teacher guesses of other pictures hinders the new task more than it
+helps. ImageNet is the first that a pretrained backbone learned, and what it knows of classes is worth keeping for a
+task to come.
 """
 
 import copy
