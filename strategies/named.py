@@ -66,14 +66,14 @@ _METHODS = (
         "replay of segmentation samples, and distillation of each old task in its own way",
         f"{_SEGMENTATION}, {_PREVIOUS}",
         paper="after Li and Hoiem, ECCV 2016",
-        options={"segmentation": 0.5, "detection": 2.0, "classification": 1.0, "features": 1.0},
+        options={"segmentation": 0.2, "detection": 2.0, "classification": 1.0, "features": 0.3},
     ),
     Method(
         "distillation",
         "distillation of each old task in its own way",
         _PREVIOUS,
         paper="after Li and Hoiem, ECCV 2016",
-        options={"segmentation": 0.5, "detection": 2.0, "classification": 1.0, "features": 1.0},
+        options={"segmentation": 0.2, "detection": 2.0, "classification": 1.0, "features": 0.3},
     ),
     Method("replay-all", "replay of samples of every task", _SAMPLES, _ALL_MEMORY, "Chaudhry et al., 2019"),
     Method(
