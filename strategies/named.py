@@ -41,6 +41,7 @@ _SAMPLES = "samples of every task"
 _SEGMENTATION = "segmentation samples"
 _PREVIOUS = "the previous model"
 _IMPORTANCE = "importance and old value of every weight"
+_DISTILLATION = {"segmentation": 0.2, "detection": 2.0, "classification": 1.0, "features": 0.3}
 
 _METHODS = (
     Method("naive", "fine-tuning on each task in turn", "nothing"),
@@ -66,14 +67,14 @@ _METHODS = (
         "replay of segmentation samples, and distillation of each old task in its own way",
         f"{_SEGMENTATION}, {_PREVIOUS}",
         paper="after Li and Hoiem, ECCV 2016",
-        options={"segmentation": 0.2, "detection": 2.0, "classification": 1.0, "features": 0.3},
+        options=_DISTILLATION,
     ),
     Method(
         "distillation",
         "distillation of each old task in its own way",
         _PREVIOUS,
         paper="after Li and Hoiem, ECCV 2016",
-        options={"segmentation": 0.2, "detection": 2.0, "classification": 1.0, "features": 0.3},
+        options=_DISTILLATION,
     ),
     Method("replay-all", "replay of samples of every task", _SAMPLES, _ALL_MEMORY, "Chaudhry et al., 2019"),
     Method(

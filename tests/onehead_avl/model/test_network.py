@@ -60,6 +60,10 @@ def test_the_head_is_one_branch_of_three_convolutions(network):
     assert isinstance(network.head, nn.Sequential)
     convolutions = [module for module in network.head.modules() if isinstance(module, nn.Conv2d)]
     assert len(convolutions) == 3
+    depthwise, pointwise, _ = convolutions
+    assert depthwise.groups == depthwise.in_channels == depthwise.out_channels
+    assert pointwise.kernel_size == (1, 1)
+    assert pointwise.out_channels == 2 * pointwise.in_channels
     assert convolutions[-1] is network.head[-1]
     assert convolutions[-1].out_channels == FULL.channels
 
