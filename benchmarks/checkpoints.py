@@ -8,12 +8,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from scenarios.reading import read_stream
+
 from onehead_avl.checkpoint.plugin import Checkpoints
 from onehead_avl.command import quiet_third_parties
-from onehead_avl.config import Config
-from onehead_avl.run import run
-from onehead_avl.tasks import Task
-from scenarios.embedded import embedded_data
+from onehead_avl.runs.config import Config
+from onehead_avl.runs.run import run
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
 
     Checkpoints._save, Checkpoints.stage_ended = timed, counted
     with tempfile.TemporaryDirectory() as folder:
-        run(config, [embedded_data(task, size=config.image_size) for task in Task], Path(folder))
+        run(config, read_stream(config.placed(), tell=print), Path(folder))
     print(f"{config.strategy[0]}: {saves} checkpoints of {spent / saves * 1000:.0f} ms")
     print(f"{spent:.1f} s of {trained:.1f} s of training: {spent / trained:.1%}")
 

@@ -9,11 +9,11 @@ import time
 
 import torch
 
+from onehead_avl.kinds.kind import kind_of
 from onehead_avl.model.criterion import MultiTaskLoss
-from onehead_avl.model.layout import Layout
+from onehead_avl.model.layout import layout_of_heads
 from onehead_avl.model.network import OneHeadNet
 from onehead_avl.target import Target
-from onehead_avl.tasks import Task
 
 BATCH = 16
 ROUNDS = 8
@@ -22,9 +22,11 @@ ROUNDS = 8
 def main() -> None:
     size = int(sys.argv[1]) if len(sys.argv) > 1 else 320
     torch.manual_seed(0)
-    layout = Layout(21, 10, 10)
-    mask = torch.randint(0, layout.n_seg, (size, size))
-    target = Target.cat([Target.single(Task.SEG, (size, size), mask=mask)] * BATCH)
+    classes = {"segmentation": 21, "detection": 10, "classification": 10}
+    heads = [(kind, kind, kind_of(kind), [str(i) for i in range(n)]) for kind, n in classes.items()]
+    layout = layout_of_heads(heads)
+    mask = torch.randint(0, classes["segmentation"], (size, size), dtype=torch.uint8)
+    target = Target.cat([Target.single(0, (size, size), {"mask": mask})] * BATCH)
     images = torch.randn(BATCH, 3, size, size)
     criterion = MultiTaskLoss(layout)
     formats = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}

@@ -1,65 +1,62 @@
-"""``python -m onehead_avl.benchmark``: learn three kinds of task, one after the other, and report what is left."""
+"""``python -m onehead_avl.benchmark``: learn tasks of different kinds, one after the other, and report what is left."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from onehead_avl.command import quiet_third_parties, run_command
-from onehead_avl.config import Config
 from onehead_avl.errors import OutputError, UsageError
-from onehead_avl.lock import exclusive
-from onehead_avl.tasks import Task
+from onehead_avl.runs.config import Config
+from onehead_avl.system.lock import exclusive
 from strategies.named import options_of, problems_of
 
 
 def main() -> None:
-    """Run a strategy, or compare several."""
+    """Run a strategy, or compare several, or only look at a stream."""
     config = Config.from_arguments()
     _, wrong = options_of([*config.strategy, *config.plugin], config.set)
-    config.check([problem for name in config.strategy for problem in problems_of(name)] + wrong)
+    config.require_sound([problem for name in config.strategy for problem in problems_of(name)] + wrong)
     folder = config.output or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
 
-    with _claimed(folder, may_hold="config.json" if config.is_comparison or config.resume else None):
-        _run(replace(config, output=folder))
+    may_hold = "config.json" if config.is_comparison or config.resume else None
+    with _claimed(folder, may_hold=None if config.check else may_hold):
+        _run(config.but(output=folder))
 
 
 def _run(config: Config) -> None:
     """Do what the command line asks for, in a folder that is this process's own."""
     print("loading torch and Avalanche", file=sys.stderr)
     quiet_third_parties()
-    from onehead_avl.baselines import BaselineCache  # slow to import, and not needed to refuse a wrong command line
-    from onehead_avl.compare import compare_strategies, run_and_keep
-    from onehead_avl.plan import RESULTS, require_same_run
+    # Slow to import, and not needed to refuse a wrong command line.
+    from onehead_avl.runs.baselines import BaselineCache
+    from onehead_avl.runs.compare import compare_strategies, run_and_keep
+    from onehead_avl.runs.look import look
+    from onehead_avl.runs.plan import record_in, require_same_run
+    from scenarios.reading import read_stream
 
+    resolved = config.in_each_order()[0].resolved()
     if config.resume and not config.is_comparison:
-        require_same_run(config.output, config.resolved())
-        if (config.output / RESULTS).exists():
+        require_same_run(config.output, resolved)
+        if record_in(config.output) is not None:
             print(f"{config.output} holds a finished run: there is nothing to continue")
             return
-    data = _data(config.in_each_order()[0].resolved())
-    cache = BaselineCache(data)
+    description = resolved.placed()
+    if description.is_drawn and description.file is None:
+        print(
+            "The embedded data set: drawn scenes, which show forgetting but say nothing about photographs. "
+            "For real images, run python -m onehead_avl.prepare --root data once, and give --data data."
+        )
+    stream = read_stream(description, tell=lambda line: print(f"note: {line}", file=sys.stderr))
+    if config.check:
+        print(f"\n{look(stream, config.output)}\n\nwritten to {config.output}\n")
+        return
+    cache = BaselineCache(stream)
     if config.is_comparison:
-        compare_strategies(config, data, cache)
+        compare_strategies(config, stream, cache)
     else:
-        print(f"\n{run_and_keep(config.resolved(), data, config.output, cache)}\n\nwritten to {config.output}\n")
-
-
-def _data(config: Config) -> list:
-    """The pictures of all three tasks."""
-    if config.data is not None:
-        from scenarios.folder import read_tasks
-
-        return read_tasks(config.data, list(Task), tell=lambda line: print(f"note: {line}", file=sys.stderr))
-    from scenarios.embedded import embedded_data
-
-    print(
-        "The embedded data set: drawn scenes, which show forgetting but say nothing about photographs. "
-        "For real pictures, run python -m onehead_avl.prepare --root data once, and give --data data."
-    )
-    return [embedded_data(task, size=config.image_size) for task in Task]
+        print(f"\n{run_and_keep(resolved, stream, config.output, cache)}\n\nwritten to {config.output}\n")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""``python -m onehead_avl.evaluate``: the metrics of saved weights on any data folder."""
+"""``python -m onehead_avl.evaluate``: the metrics of saved weights on any images of their experiences."""
 
 import argparse
 import sys
@@ -6,21 +6,31 @@ from pathlib import Path
 
 from onehead_avl.command import quiet_third_parties, run_command
 from onehead_avl.errors import UsageError
-from onehead_avl.tasks import Task
+from scenarios.description import READY_MADE, read_description
 
 
 def main() -> None:
     """Evaluate saved weights and print a table."""
     parser = argparse.ArgumentParser(
         prog="python -m onehead_avl.evaluate",
-        description="Print mIoU, mAP and Top-1 of saved weights on a data folder.",
+        description="Print the metrics of saved weights on the images of a stream.",
     )
     parser.add_argument("--weights", type=Path, required=True, metavar="FILE", help="model.safetensors of a run")
     parser.add_argument(
-        "--data-root", type=Path, metavar="DIR", help="folder to score on; without it the embedded data set"
+        "--stream",
+        default="challenge",
+        metavar="NAME|FILE",
+        help=f"where the experiences have their images: {', '.join(READY_MADE)}, or a description FILE.yaml; "
+        "default: challenge",
     )
     parser.add_argument(
-        "--tasks", nargs="+", default=["all"], choices=["all", *(task.key for task in Task)], help="default: all"
+        "--data-root",
+        type=Path,
+        metavar="DIR",
+        help="folder to score on, for the streams that have a name; without it the embedded data set",
+    )
+    parser.add_argument(
+        "--tasks", nargs="+", default=["all"], metavar="EXPERIENCE", help="experiences to score; default: all"
     )
     parser.add_argument("--split", default="val", choices=["val", "train"], help="default: val")
     parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="default: 16")
@@ -28,14 +38,26 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.batch_size < 1:
         raise UsageError(f"--batch-size expects at least 1, got {arguments.batch_size}")
+    description = read_description(arguments.stream)
+    if arguments.data_root is not None and description.file is not None:
+        raise UsageError(
+            f"--data-root is for the streams that have a name, but {arguments.stream} says itself where its images are"
+        )
 
     print("loading torch", file=sys.stderr)
     quiet_third_parties()
-    from onehead_avl.offline import evaluate  # slow to import
+    from onehead_avl.runs.offline import evaluate  # slow to import
 
-    tasks = list(Task) if "all" in arguments.tasks else [Task.from_key(key) for key in arguments.tasks]
     print(
-        evaluate(arguments.weights, arguments.data_root, tasks, arguments.split, arguments.batch_size, arguments.device)
+        evaluate(
+            arguments.weights,
+            description,
+            arguments.data_root,
+            arguments.tasks,
+            arguments.split,
+            arguments.batch_size,
+            arguments.device,
+        )
     )
 
 

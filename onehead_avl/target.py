@@ -1,90 +1,65 @@
-"""What a picture is annotated with, for any of the three tasks, in one structure that batches."""
+"""What an image is annotated with, for any kind of task, in one structure that batches."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 from torch.utils.data._utils.collate import default_collate_fn_map
 
-from onehead_avl.tasks import Task
-
 VOID = 255
 """Mask value of pixels that are neither learned nor scored."""
 
 ABSENT = -1
-"""Label value of what is not there: a padded box, a picture without a class."""
-
-_PADDING = {"mask": VOID, "boxes": 0.0, "labels": ABSENT, "crowd": False}
+"""Integer value of what is not there: a padded box, an image without a class."""
 
 
 @dataclass
 class Target:
-    """The annotation of a batch of B pictures; a single picture's is a batch of one.
+    """The annotation of a batch of B images; a single image's is a batch of one.
 
-    Every part exists for every task, and an absent part holds its ignore value, so batches may mix tasks: this
-    is what lets one collate function, one criterion and any Avalanche strategy serve all three.
+    An annotation is made of named parts, and which ones there are is up to the kind of task: ``mask``, ``boxes``,
+    ``labels``, ``crowd``, ``label`` or what another kind reads. Batches may mix tasks: where an image lacks a part that
+    another one of its batch has, the part holds the ignore value of its type. This is what lets one collate function,
+    one criterion and any Avalanche strategy serve all kinds. The ignore value is 255 in uint8, -1 in other integers,
+    false in bool and not-a-number in floats; ragged parts are padded with it.
 
-    Masks and boxes are in the coordinates of the picture of size ``size``, whatever size the network is fed.
+    Parts are in the coordinates of the image of size ``size``, whatever size the network is fed.
 
     Attributes:
-        task: ``(B,)`` int64 values of :class:`~onehead_avl.tasks.Task`.
-        size: ``(B, 2)`` int64 height and width in pixels; the part of ``mask`` beyond it is padding.
-        mask: ``(B, H, W)`` uint8 class indices, 255 = void or absent.
-        boxes: ``(B, M, 4)`` float32 ``x1, y1, x2, y2`` in pixels, padded with zeros.
-        labels: ``(B, M)`` int64 class index of each box, -1 = padding.
-        crowd: ``(B, M)`` bool, true for a box around a group of objects.
-        label: ``(B,)`` int64 class of the picture, -1 = absent.
+        task: ``(B,)`` int64 task labels: positions in the definition of the stream.
+        size: ``(B, 2)`` int64 height and width in pixels; what of a map lies beyond it is padding.
+        parts: Tensors ``(B, ...)`` by name.
     """
 
     task: Tensor
     size: Tensor
-    mask: Tensor
-    boxes: Tensor
-    labels: Tensor
-    crowd: Tensor
-    label: Tensor
+    parts: dict[str, Tensor]
 
     @classmethod
-    def single(
-        cls,
-        task: Task,
-        size: Sequence[int],
-        *,
-        mask: Tensor | None = None,
-        boxes: Tensor | None = None,
-        labels: Tensor | None = None,
-        crowd: Tensor | None = None,
-        label: int | None = None,
-    ) -> "Target":
-        """Build the target of one picture; parts left out are absent (shapes as above, without B)."""
-        boxes = torch.zeros(0, 4) if boxes is None else boxes.float()
-        n = len(boxes)
+    def single(cls, task: int, size: Sequence[int], annotation: Mapping[str, Tensor | int] | None = None) -> "Target":
+        """Build the target of one image from its annotation: parts by name, without the batch dimension."""
         return cls(
             task=torch.tensor([int(task)]),
             size=torch.tensor([tuple(size)]),
-            mask=torch.zeros(1, 0, 0, dtype=torch.uint8) if mask is None else mask[None].to(torch.uint8),
-            boxes=boxes[None],
-            labels=torch.full((1, n), ABSENT) if labels is None else labels[None].long(),
-            crowd=torch.zeros(1, n, dtype=torch.bool) if crowd is None else crowd[None].bool(),
-            label=torch.tensor([ABSENT if label is None else label]),
+            parts={name: torch.as_tensor(part)[None] for name, part in (annotation or {}).items()},
         )
 
     @staticmethod
     def cat(targets: Sequence["Target"]) -> "Target":
-        """Join batches into one, padding masks and boxes to the largest.
+        """Join batches into one, padding parts to the largest and filling in those that some lack.
 
         Raises:
-            ValueError: ``targets`` is empty.
+            ValueError: ``targets`` is empty, or two of them hold a part in different types.
         """
         if not targets:
             raise ValueError("expected at least one target to join, got none")
+        names = dict.fromkeys(name for target in targets for name in target.parts)
         return Target(
-            **{
-                name: torch.cat(_padded([getattr(target, name) for target in targets], _PADDING.get(name, 0)))
-                for name in _FIELDS
-            }
+            task=torch.cat([target.task for target in targets]),
+            size=torch.cat([target.size for target in targets]),
+            parts={name: _join(name, targets) for name in names},
         )
 
     @classmethod
@@ -102,37 +77,52 @@ class Target:
             if not -len(self) <= index < len(self):
                 raise IndexError(f"expected an index below {len(self)}, got {index}")
             index = [index]
-        return Target(**{name: getattr(self, name)[index] for name in _FIELDS})
+        return self._each(lambda tensor: tensor[index])
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Target":
         """Copy every part to a device."""
-        return Target(**{name: getattr(self, name).to(device, non_blocking=non_blocking) for name in _FIELDS})
+        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def clone(self) -> "Target":
         """Copy every part."""
-        return Target(**{name: getattr(self, name).clone() for name in _FIELDS})
+        return self._each(torch.clone)
 
     def pin_memory(self) -> "Target":
         """Copy every part to page-locked memory, for faster copies to a GPU."""
-        return Target(**{name: getattr(self, name).pin_memory() for name in _FIELDS})
+        return self._each(Tensor.pin_memory)
 
-    def of(self, task: Task) -> Tensor:
-        """``(B,)`` bool: which pictures belong to a task."""
+    def of(self, task: int) -> Tensor:
+        """``(B,)`` bool: which images belong to a task."""
         return self.task == int(task)
 
+    def _each(self, change) -> "Target":
+        return Target(change(self.task), change(self.size), {name: change(part) for name, part in self.parts.items()})
 
-_FIELDS = tuple(field.name for field in fields(Target))
+
+def ignore_value(dtype: torch.dtype) -> float:
+    """The value of a type that stands for what is not annotated."""
+    if dtype.is_floating_point:
+        return torch.nan
+    return {torch.uint8: VOID, torch.bool: False}.get(dtype, ABSENT)
 
 
-def _padded(tensors: Sequence[Tensor], value: float) -> list[Tensor]:
-    """Pad every dimension but the first to the largest."""
-    largest = [max(sizes) for sizes in zip(*(tensor.shape[1:] for tensor in tensors), strict=True)]
-    padded = []
-    for tensor in tensors:
-        missing = [most - size for most, size in zip(largest, tensor.shape[1:], strict=True)]
+def _join(name: str, targets: Sequence[Target]) -> Tensor:
+    """Concatenate one part of some targets, every dimension but the first padded to the largest."""
+    known = [target.parts[name] for target in targets if name in target.parts]
+    types = {part.dtype for part in known}
+    if len(types) > 1:
+        raise ValueError(f"expected {name!r} of one type in every target, got {', '.join(sorted(map(str, types)))}")
+    largest = [max(sizes) for sizes in zip(*(part.shape[1:] for part in known), strict=True)]
+    value = ignore_value(known[0].dtype)
+    joined = []
+    for target in targets:
+        part = target.parts.get(name)
+        if part is None:
+            part = known[0].new_full((len(target), *largest), value)
+        missing = [most - size for most, size in zip(largest, part.shape[1:], strict=True)]
         widths = [width for gap in reversed(missing) for width in (0, gap)]
-        padded.append(pad(tensor, widths, value=value) if any(missing) else tensor)
-    return padded
+        joined.append(pad(part, widths, value=value) if any(missing) else part)
+    return torch.cat(joined)
 
 
 def collate(samples: Sequence[tuple[Tensor, Target, int]]) -> list:

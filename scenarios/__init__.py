@@ -1,1 +1,1 @@
-"""What is learned: the stream, its three experiences, and the readers of their data sets."""
+"""What is learned: the stream, its experiences, and the readers of their data sets."""

@@ -1,6 +1,6 @@
-"""Data sets of samples as the network sees them: ``(image, target, task label)`` comes out."""
+"""Data sets of samples as the network sees them: ``(image, target)`` comes out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -8,26 +8,30 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 from torchvision.transforms.v2.functional import resize
 
+from onehead_avl.kinds.kind import Kind
+from onehead_avl.model.input import network_input
+from onehead_avl.system.views import VIEWS
 from onehead_avl.target import Target
-from onehead_avl.tasks import Task
-from scenarios.augmentation import network_input, training_augmentation
 from scenarios.sample import Sample
-from scenarios.views import VIEWS
 
 
 class TrainingSet(Dataset):
-    """Decoded samples, augmented as :class:`~scenarios.views.Views` says: anew in every epoch.
+    """Decoded samples, augmented as :class:`~onehead_avl.system.views.Views` says: anew in every epoch.
 
     Args:
         samples: Decoded once, by whoever read them.
-        task: The task they are annotated for.
+        kind: The kind of task they are annotated for.
+        task: Their task label.
+        tasks: How many task labels there are: no two samples of a stream have the same random view.
         size: Side of the square the network is fed, in pixels.
     """
 
-    def __init__(self, samples: Sequence[Sample], task: Task, size: int) -> None:
+    def __init__(self, samples: Sequence[Sample], kind: Kind, task: int, tasks: int, size: int) -> None:
         self.samples = samples
+        self.kind = kind
         self.task = task
-        self._augment: Callable[[dict], dict] = training_augmentation(task, size)
+        self._tasks = tasks
+        self._augment = kind.augmentation(size)
         self._views = VIEWS
 
     def __len__(self) -> int:
@@ -36,16 +40,11 @@ class TrainingSet(Dataset):
     def __getitem__(self, index: int) -> tuple[Tensor, Target]:
         """An augmented image ``(3, size, size)`` float and its target, a batch of one."""
         sample = self.samples[index]
-        with self._views.of(index * len(Task) + self.task):
-            parts = self._augment(_tv(sample))
-        image = parts.pop("image")
-        target = Target.single(
-            self.task,
-            image.shape[-2:],
-            label=sample.label,
-            **{name: part.as_subclass(torch.Tensor) for name, part in parts.items()},
-        )
-        return network_input(image.as_subclass(torch.Tensor)), target
+        size = tuple(sample.image.shape[-2:])
+        with self._views.of(index * self._tasks + self.task):
+            view = self._augment({"image": tv_tensors.Image(sample.image), **self.kind.wrap(sample.annotation, size)})
+        image = _plain(view.pop("image"))
+        return network_input(image), Target.single(self.task, image.shape[-2:], _plain_parts(view))
 
 
 class EvaluationSet(Dataset):
@@ -53,24 +52,13 @@ class EvaluationSet(Dataset):
 
     Args:
         samples: Decoded samples.
-        task: The task they are annotated for.
+        task: Their task label.
         size: Side of the square the network is fed, in pixels.
     """
 
-    def __init__(self, samples: Sequence[Sample], task: Task, size: int) -> None:
+    def __init__(self, samples: Sequence[Sample], task: int, size: int) -> None:
         self.images = [resize(sample.image, [size, size], antialias=True) for sample in samples]
-        self.targets = [
-            Target.single(
-                task,
-                sample.image.shape[-2:],
-                mask=sample.mask,
-                boxes=sample.boxes,
-                labels=sample.labels,
-                crowd=sample.crowd,
-                label=sample.label,
-            )
-            for sample in samples
-        ]
+        self.targets = [Target.single(task, sample.image.shape[-2:], sample.annotation) for sample in samples]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -80,14 +68,9 @@ class EvaluationSet(Dataset):
         return network_input(self.images[index]), self.targets[index]
 
 
-def _tv(sample: Sample) -> dict:
-    """A sample as torchvision's transforms want it, with only the parts it has."""
-    parts: dict = {"image": tv_tensors.Image(sample.image)}
-    if sample.mask is not None:
-        parts["mask"] = tv_tensors.Mask(sample.mask)
-    if sample.boxes is not None:
-        parts["boxes"] = tv_tensors.BoundingBoxes(
-            sample.boxes, format="XYXY", canvas_size=tuple(sample.image.shape[-2:])
-        )
-        parts["labels"], parts["crowd"] = sample.labels, sample.crowd
-    return parts
+def _plain(part: Tensor) -> Tensor:
+    return part.as_subclass(torch.Tensor)
+
+
+def _plain_parts(view: dict) -> dict:
+    return {name: _plain(part) if isinstance(part, Tensor) else part for name, part in view.items()}

@@ -1,9 +1,11 @@
 """What is wrong with a data folder: collected while it is read, reported all at once."""
 
+import reprlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from onehead_avl.errors import DataError
 
@@ -11,6 +13,10 @@ SHOWN = 20
 """Findings that a report names; the rest is counted."""
 
 _LONGEST = 1000  # characters of a line: names in a broken file may be of any length
+
+_REPR = reprlib.Repr()  # unlike repr, it ends soon whatever the length and the depth of what a file holds
+_REPR.maxstring = _REPR.maxother = 40
+_REPR.maxlevel = 3
 
 
 @dataclass(frozen=True)
@@ -74,3 +80,8 @@ def refuse_fatal(root: Path, findings: Sequence[Finding]) -> None:
 def _lines(findings: Sequence[Finding]) -> list[str]:
     more = len(findings) - SHOWN
     return [*map(str, findings[:SHOWN]), *([f"... and {more} more"] if more > 0 else [])]
+
+
+def shown(value: Any) -> str:
+    """What a file holds, for a message: short whatever it is; ``nothing`` for ``None``."""
+    return "nothing" if value is None else _REPR.repr(value)

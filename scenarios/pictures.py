@@ -1,5 +1,6 @@
 """Picture files: finding them in a folder, and reading them, once."""
 
+import os
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -29,8 +30,8 @@ def require_folder(folder: Path, content: str) -> Path:
     Raises:
         Fault: There is no such folder, or it is a file.
     """
-    if not folder.is_dir():
-        found = "found a file" if folder.exists() else "there is none"
+    if not os.path.isdir(folder):  # unlike Path.is_dir, it answers for names of any length
+        found = "found a file" if os.path.exists(folder) else "there is none"
         raise Fault(folder, f"expected a folder of {content}, {found}; create it or correct the data folder")
     return folder
 

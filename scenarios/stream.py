@@ -1,4 +1,4 @@
-"""The benchmark: a train and a test stream of experiences, one for each task."""
+"""A stream as an Avalanche benchmark: a train and a test stream of experiences."""
 
 from collections.abc import Sequence
 
@@ -9,65 +9,53 @@ from torch.utils.data import Dataset
 from onehead_avl.errors import UsageError
 from onehead_avl.model.layout import Layout
 from onehead_avl.target import collate
-from onehead_avl.tasks import Task
 from scenarios.dataset import EvaluationSet, TrainingSet
-from scenarios.sample import TaskData
+from scenarios.experience import Stream
 
 
-def layout_of(data: Sequence[TaskData]) -> Layout:
-    """The output layout that the classes of all three tasks ask for.
+def avalanche_benchmark(stream: Stream, size: int, order: Sequence[str] | None = None) -> CLScenario:
+    """Build the benchmark with one experience of Avalanche's for each name of ``order``, in that order.
 
-    Raises:
-        UsageError: A task is missing; the network's one head always serves all three.
-    """
-    classes = {part.task: part.classes for part in data}
-    missing = [task.title for task in Task if task not in classes]
-    if missing:
-        raise UsageError(f"expected data for all three tasks, found none for {' and '.join(missing)}")
-    return Layout(*(len(classes[task]) for task in Task))
-
-
-def heterogeneous_benchmark(data: Sequence[TaskData], order: Sequence[Task], size: int) -> CLScenario:
-    """Build the benchmark with one experience for each task of ``order``, in that order.
-
-    Every sample is ``(image (3, size, size), Target, task label)``; the task label is the :class:`Task`, whatever the
-    order. All experiences share one collate function, so replayed samples may join any minibatch.
+    Every sample is ``(image (3, size, size), Target, task label)``; the task label is the position of the experience in
+    the definition of the stream, whatever the order. All share one collate function, so replayed samples may join any
+    minibatch.
 
     Args:
-        data: The pictures of all three tasks, in any order.
-        order: Which tasks to learn, each at most once.
+        stream: What is learned.
         size: Side of the square the network is fed, in pixels.
+        order: Names of the experiences to learn, each at most once; by default all, as they are defined.
 
     Returns:
         An Avalanche benchmark with ``train_stream`` and ``test_stream``.
 
     Raises:
-        UsageError: ``order`` is empty or repeats a task, or a task has no data.
+        UsageError: ``order`` is empty, repeats a name or has one that the stream does not.
     """
-    layout = layout_of(data)
-    of = {part.task: part for part in data}
+    order = stream.names if order is None else order
     if not order or len(set(order)) != len(order):
-        raise UsageError(f"expected an order of different tasks, got {' '.join(task.key for task in order) or 'none'}")
-    return with_task_labels(
-        benchmark_from_datasets(
-            train=[_avalanche(TrainingSet(of[task].train, task, size), task, layout) for task in order],
-            test=[_avalanche(EvaluationSet(of[task].val, task, size), task, layout) for task in order],
-        )
-    )
+        raise UsageError(f"expected an order of different experiences, got {' '.join(order) or 'none'}")
+    layout = stream.layout
+    train, test = [], []
+    for task in map(stream.task, order):
+        experience = stream.experiences[task]
+        learned = TrainingSet(experience.train, experience.kind, task, len(layout.names), size)
+        train.append(_avalanche(learned, task, layout))
+        test.append(_avalanche(EvaluationSet(experience.val, task, size), task, layout))
+    return with_task_labels(benchmark_from_datasets(train=train, test=test))
 
 
-def _avalanche(samples: Dataset, task: Task, layout: Layout) -> TaskAwareSupervisedClassificationDataset:
+def _avalanche(samples: Dataset, task: int, layout: Layout) -> TaskAwareSupervisedClassificationDataset:
     """Give samples what Avalanche's strategies ask of a data set: integer targets and task labels.
 
     An integer target is an output channel to some strategies and a group to others; going round the channels of the
-    task serves both.
+    experience serves both.
     """
-    channels = layout.of(task)
+    channels = layout.parts[task].channels
     return TaskAwareSupervisedClassificationDataset(
         [samples],
         data_attributes=[
             DataAttribute([channels[i % len(channels)] for i in range(len(samples))], "targets"),
-            TaskLabels([int(task)] * len(samples)),
+            TaskLabels([task] * len(samples)),
         ],
         collate_fn=collate,
     )

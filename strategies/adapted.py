@@ -28,10 +28,10 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from torch.utils.data import Dataset
 
-from onehead_avl.checkpoint.graph import savable
 from onehead_avl.model.network import OneHeadNet
+from onehead_avl.system.savable import savable
+from onehead_avl.system.views import VIEWS
 from onehead_avl.target import Target, collate
-from scenarios.views import VIEWS
 from strategies.memory import Endless
 
 BaseModel.register(OneHeadNet)  # it has the get_features that LFL asks of a model
@@ -55,7 +55,9 @@ class _LwFOfEveryTask(LearningWithoutForgetting):
             return 0
         with torch.no_grad():
             before = self.prev_model(x)
-        return sum(self._distillation_loss(out, before, units) for units in self.prev_classes_by_task.values())
+        # Tasks that share channels are kept as one.
+        parts = {frozenset(units): units for units in self.prev_classes_by_task.values()}
+        return sum(self._distillation_loss(out, before, units) for units in parts.values())
 
 
 class LFL(LFLPlugin):
@@ -64,7 +66,7 @@ class LFL(LFLPlugin):
     def after_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Keep the model, and freeze the output layer."""
         self.prev_model = copy.deepcopy(strategy.model).requires_grad_(False)
-        strategy.model.head[-1].requires_grad_(False)
+        strategy.model.last.requires_grad_(False)
 
 
 class FeatureDistillation(FeatureDistillationPlugin):

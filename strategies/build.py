@@ -1,10 +1,7 @@
 """From the name of a strategy, or the import path of anybody's, to the strategy."""
 
-import importlib
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -12,7 +9,7 @@ from avalanche.core import SupervisedPlugin
 from avalanche.training.templates.base import BaseTemplate
 
 from onehead_avl.errors import UsageError
-from strategies import methods
+from onehead_avl.system.importing import import_attribute
 from strategies.multitask import MultiTask
 from strategies.named import Option, parts_of
 from strategies.setting import Setting
@@ -43,7 +40,7 @@ def build(name: str, setting: Setting, options: Options) -> BaseTemplate:
         return strategy
     plugins: list[SupervisedPlugin] = []
     for method in parts_of(name):
-        built = getattr(methods, method.name.replace("-", "_"))(setting, options[method.name])
+        built = getattr(import_module(method.module), method.name.replace("-", "_"))(setting, options[method.name])
         if method.whole:
             return built
         plugins += built
@@ -61,37 +58,6 @@ def import_plugins(paths: Sequence[str], options: Options) -> list[SupervisedPlu
         if not hasattr(plugin, "before_training"):
             raise UsageError(f"{path}: expected a plugin of Avalanche's, found {type(plugin).__name__}")
     return plugins
-
-
-def import_attribute(path: str) -> Callable[..., Any]:
-    """Import what ``module:attribute`` names, the working directory included, as ``python -m`` does.
-
-    This runs the module's code: the one place where a user's file is trusted to do so.
-
-    Raises:
-        UsageError: There is no such module or attribute, or the module cannot be imported.
-    """
-    module_name, _, attribute = path.partition(":")
-    if str(Path.cwd()) not in sys.path and "" not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:  # a module's own code may raise anything
-        raise UsageError(
-            f"{path}: the module {module_name!r} cannot be imported ({error}); correct the path"
-        ) from error
-    try:
-        return getattr(module, attribute)
-    except AttributeError:
-        raise UsageError(
-            f"{path}: expected {attribute!r} in module {module_name!r} ({_place(module)}), found no such name; "
-            "correct the path"
-        ) from None
-
-
-def _place(module: ModuleType) -> str:
-    """Where a module was found; a built-in one and a bare folder have no file."""
-    return getattr(module, "__file__", None) or "no file"
 
 
 def _call(path: str, options: Options, arguments: Mapping[str, Any]) -> Any:

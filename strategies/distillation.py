@@ -1,10 +1,10 @@
-"""Distillation that understands the outputs: each task's part is kept in its own way.
+"""Distillation that understands the outputs: each experience's part is kept in the way of its kind.
 
-The teacher is the model as it was before the current experience, and what it taught is asked of the current pictures,
-as in "Learning without Forgetting" (Li and Hoiem, ECCV 2016): no old sample is needed. A task of which samples are
-replayed is distilled on these alone: what the teacher guesses of other pictures hinders the new task more than it
-helps. ImageNet is the first that a pretrained backbone learned, and what it knows of classes is worth keeping for a
-task to come.
+The teacher is the model as it was before the current experience, and what it taught is asked of the current images,
+as in "Learning without Forgetting" (Li and Hoiem, ECCV 2016): no old sample is needed. An experience of which samples
+are replayed is distilled on these alone: what the teacher guesses of other images hinders the new experience more than
+it helps. Experiences that share a part of the output are distilled as one. ImageNet is the first that a pretrained
+backbone learned, and what it knows of classes is worth keeping for what is to come.
 """
 
 import copy
@@ -14,34 +14,27 @@ import torch
 from avalanche.core import SupervisedPlugin
 from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, kl_div, log_softmax
 from torch.utils.hooks import RemovableHandle
-from torchvision.ops import generalized_box_iou_loss
 
-from onehead_avl.model.boxes import boxes_of
-from onehead_avl.model.layout import Layout
+from onehead_avl.model.layout import Part
 from onehead_avl.model.network import OneHeadNet
-from onehead_avl.tasks import Task
-
-TEMPERATURE = 2.0
-"""Of the two softmaxes: above 1, the teacher's second guesses count too (Hinton et al., 2015)."""
 
 
 class Distillation(SupervisedPlugin):
-    """Adds the distillation loss of every task that an earlier experience taught, and of pretrained features.
+    """Adds the distillation loss of every part of the output that was learned, and of pretrained features.
 
     Args:
-        weights: How much each task's loss counts.
+        weights: How much the loss of each kind counts, by its name; 1 for a kind that is not there.
         features: How much the loss of the features of a pretrained backbone counts.
     """
 
     UNSAVED = frozenset(("_hook", "_features"))
 
-    def __init__(self, weights: Mapping[Task, float], features: float = 0.0) -> None:
+    def __init__(self, weights: Mapping[str, float], features: float = 0.0) -> None:
         super().__init__()
         self._weights = dict(weights)
         self._features_weight = features
-        self._learned: set[Task] = set()
+        self._learned: set[int] = set()
         self._hook: RemovableHandle | None = None
         self._features: Tensor | None = None
         self.teacher: OneHeadNet | None = None
@@ -69,29 +62,41 @@ class Distillation(SupervisedPlugin):
         """Add the loss of the current minibatch."""
         if self.teacher is None:
             return
-        tasks = [task for task in sorted(self._learned) if self._weights[task]]
+        heads = self._heads()
         with torch.no_grad():
             features = self.teacher.backbone(strategy.mb_x)
-            wanted = self.teacher.head(self.teacher.neck(features)) if tasks else None
-        layout = self.teacher.layout
-        for task in tasks:
-            own = strategy.mb_y.of(task)
+            wanted = self.teacher.head(self.teacher.neck(features)) if heads else None
+        for tasks in heads:
+            own = torch.stack([strategy.mb_y.of(task) for task in tasks]).any(dim=0)
             chosen = own if own.any() else torch.ones_like(own)
-            loss = LOSSES[task](strategy.mb_output[chosen], wanted[chosen], layout)
-            strategy.loss = strategy.loss + self._weights[task] * loss
+            part = self.teacher.layout.parts[tasks[0]]
+            loss = part.kind.distillation(part.of(strategy.mb_output[chosen]), part.of(wanted[chosen]))
+            strategy.loss = strategy.loss + self._weight(part) * loss
         if self._features_weight and self.teacher.backbone.pretrained:
             strategy.loss = strategy.loss + self._features_weight * feature_distillation(self._features, features[-1])
         self._features = None
 
     def after_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Note what was learned."""
-        self._learned |= {Task(label) for label in strategy.experience.task_labels}
+        self._learned |= set(strategy.experience.task_labels)
+
+    def _weight(self, part: Part) -> float:
+        return self._weights.get(part.kind.name, 1.0)
+
+    def _heads(self) -> list[list[int]]:
+        """The task labels of what was learned, those that share a part of the output together; none without weight."""
+        heads: dict[str, list[int]] = {}
+        for task in sorted(self._learned):
+            part = self.teacher.layout.parts[task]
+            if self._weight(part):
+                heads.setdefault(part.head, []).append(task)
+        return list(heads.values())
 
 
 def feature_distillation(features: Tensor, teacher: Tensor) -> Tensor:
-    """Squared distance of each picture's mean features, relative to the square of the teacher's; a scalar.
+    """Squared distance of each image's mean features, relative to the square of the teacher's; a scalar.
 
-    What a picture shows is kept, and not where: to say where is what a new task has to learn.
+    What an image shows is kept, and not where: to say where is what a new experience has to learn.
 
     Args:
         features: ``(B, C, H, W)`` of the model.
@@ -99,52 +104,3 @@ def feature_distillation(features: Tensor, teacher: Tensor) -> Tensor:
     """
     mean, wanted = features.mean(dim=(2, 3)), teacher.mean(dim=(2, 3))
     return ((mean - wanted).square().sum(dim=1) / wanted.square().sum(dim=1).clamp(min=1e-6)).mean()
-
-
-def segmentation_distillation(output: Tensor, teacher: Tensor, layout: Layout) -> Tensor:
-    """Kullback-Leibler divergence of the class distribution of each cell, the mean over cells; a scalar."""
-    return _divergence(layout.segmentation(output), layout.segmentation(teacher))
-
-
-def detection_distillation(output: Tensor, teacher: Tensor, layout: Layout) -> Tensor:
-    """Keep what the teacher detects, where it detects it, and that it detects nothing elsewhere; a scalar.
-
-    Class probabilities are learned by the quality focal loss (Li et al., NeurIPS 2020) with the teacher's as its soft
-    labels, and GIoU and confidence losses count for a cell as much as the teacher's best class probability there. All
-    three are divided by the sum of these probabilities, as the detection loss is by the number of cells that learn a
-    box: a picture in which the teacher sees little has a small say.
-    """
-    parameters, confidence, classes = layout.detection(output)
-    old_parameters, old_confidence, old_classes = layout.detection(teacher)
-    probability = old_classes.sigmoid()
-    sure = probability.amax(dim=1)
-    cross_entropy = binary_cross_entropy_with_logits(classes, probability, reduction="none")
-    loss = ((classes.sigmoid() - probability).detach().square() * cross_entropy).sum()
-    overlap = generalized_box_iou_loss(boxes_of(parameters), boxes_of(old_parameters))
-    loss = loss + 2 * (sure.flatten(1) * overlap).sum()
-    known = binary_cross_entropy_with_logits(confidence, old_confidence.sigmoid(), reduction="none")
-    return (loss + (sure * known).sum()) / sure.sum().clamp(min=1)
-
-
-def classification_distillation(output: Tensor, teacher: Tensor, layout: Layout) -> Tensor:
-    """Kullback-Leibler divergence of the class distribution of each picture, the mean over pictures; a scalar."""
-    return _divergence(layout.classification(output), layout.classification(teacher))
-
-
-def _divergence(logits: Tensor, teacher: Tensor) -> Tensor:
-    """The mean divergence of the distributions along dimension 1, at :data:`TEMPERATURE`."""
-    divergence = kl_div(
-        log_softmax(logits / TEMPERATURE, dim=1),
-        log_softmax(teacher / TEMPERATURE, dim=1),
-        reduction="none",
-        log_target=True,
-    ).sum(dim=1)
-    return divergence.mean() * TEMPERATURE**2
-
-
-LOSSES = {
-    Task.SEG: segmentation_distillation,
-    Task.DET: detection_distillation,
-    Task.CLS: classification_distillation,
-}
-"""The distillation loss of each task: ``(B, C, H/8, W/8)`` of the model and of its teacher, and the layout."""

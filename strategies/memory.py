@@ -1,6 +1,6 @@
 """Memories of samples: that of the challenge, segmentation samples and nothing else, and Avalanche's."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from avalanche.benchmarks import DatasetExperience
@@ -9,8 +9,7 @@ from avalanche.training.storage_policy import ClassBalancedBuffer, ExperienceBal
 from avalanche.training.templates import SupervisedTemplate
 from torch.utils.data import Dataset, default_collate
 
-from onehead_avl.checkpoint.graph import savable
-from onehead_avl.tasks import Task
+from onehead_avl.system.savable import savable
 
 
 class _Current:
@@ -42,23 +41,29 @@ class SegmentationBuffer(ReservoirBuffer):
 
     Args:
         max_size: How many samples it holds at most.
+        tasks: The task labels of the segmentation experiences.
     """
 
+    def __init__(self, max_size: int, tasks: Collection[int]) -> None:
+        super().__init__(max_size)
+        self._tasks = sorted(tasks)
+
     def post_adapt(self, agent: SupervisedTemplate, exp: DatasetExperience) -> None:
-        """Offer the samples of an experience that was just learned; other tasks' are not taken."""
-        if set(exp.task_labels) == {int(Task.SEG)}:
+        """Offer the samples of an experience that was just learned; those of other kinds are not taken."""
+        if set(exp.task_labels) <= set(self._tasks):
             super().post_adapt(agent, exp)
 
 
-def segmentation_replay(memory_size: int, per_step: int) -> ReplayPlugin:
+def segmentation_replay(tasks: Collection[int], memory_size: int, per_step: int) -> ReplayPlugin:
     """Avalanche's replay over a :class:`SegmentationBuffer`.
 
     Args:
+        tasks: The task labels of the segmentation experiences.
         memory_size: Samples kept.
         per_step: Samples replayed beside each minibatch of a later experience.
     """
     return ReplayPlugin(
-        mem_size=memory_size, batch_size_mem=per_step, storage_policy=SegmentationBuffer(max_size=memory_size)
+        mem_size=memory_size, batch_size_mem=per_step, storage_policy=SegmentationBuffer(memory_size, tasks)
     )
 
 

@@ -21,7 +21,7 @@ from avalanche.training.plugins.from_scratch_training import FromScratchTraining
 from avalanche.training.supervised import Cumulative, JointTraining
 from avalanche.training.templates import SupervisedTemplate
 
-from onehead_avl.tasks import Task
+from onehead_avl.kinds import KINDS
 from strategies.adapted import AGEM, DER, LFL, MIR, RAR, FeatureDistillation, LaMAML, LwF
 from strategies.distillation import Distillation
 from strategies.memory import ClassBuffer, ExperienceBuffer, ReservoirBuffer, segmentation_replay
@@ -32,9 +32,6 @@ from strategies.setting import Setting
 
 Options = Mapping[str, Option]
 Plugins = list[SupervisedPlugin]
-
-OUTPUT_LAYER = "head.4"
-"""The convolution of the network that emits the output."""
 
 
 def naive(setting: Setting, options: Options) -> Plugins:
@@ -60,7 +57,8 @@ def cumulative(setting: Setting, options: Options) -> SupervisedTemplate:
 
 def replay(setting: Setting, options: Options) -> Plugins:
     """Avalanche's plugin with a memory of segmentation samples."""
-    return [segmentation_replay(setting.replay_size, setting.replay_batch)]
+    tasks = setting.model.layout.of_kind("segmentation")
+    return [segmentation_replay(tasks, setting.replay_size, setting.replay_batch)]
 
 
 def onehead(setting: Setting, options: Options) -> Plugins:
@@ -70,7 +68,7 @@ def onehead(setting: Setting, options: Options) -> Plugins:
 
 def distillation(setting: Setting, options: Options) -> Plugins:
     """This benchmark's own plugin."""
-    return [Distillation({task: float(options[task.title]) for task in Task}, float(options["features"]))]
+    return [Distillation({kind: float(options[kind]) for kind in KINDS}, float(options["features"]))]
 
 
 def replay_all(setting: Setting, options: Options) -> Plugins:
@@ -162,7 +160,7 @@ def derpp(setting: Setting, options: Options) -> SupervisedTemplate:
 
 def cwr_star(setting: Setting, options: Options) -> Plugins:
     """Avalanche's plugin on the output convolution."""
-    return [CWRStarPlugin(setting.model, cwr_layer_name=OUTPUT_LAYER)]
+    return [CWRStarPlugin(setting.model, cwr_layer_name=setting.model.output_layer)]
 
 
 def lamaml(setting: Setting, options: Options) -> SupervisedTemplate:

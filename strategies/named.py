@@ -11,7 +11,7 @@ Option = int | float | str
 
 @dataclass(frozen=True)
 class Method:
-    """A way to learn the stream, built by the function of the same name in :mod:`strategies.methods`.
+    """A way to learn a stream, built by the function of the same name (``-`` becomes ``_``) in its module.
 
     Attributes:
         name: The name on the command line.
@@ -20,9 +20,13 @@ class Method:
         breaks: Which of the challenge's rules it does not keep; empty if it keeps them all.
         paper: Where it was published.
         options: Its hyper-parameters with their values for this stream.
+        keeps_samples: It has a memory of samples; no two of these can be combined.
+        separate: It learns a network of its own at each stage.
+        baseline: It is what others are measured against; the order of the experiences means nothing to it.
         whole: It is a strategy of its own, and not plugins that can be combined with others.
         needs: A package that is installed with ``onehead-avl[strategies]`` only.
         unseen: It trains on stored samples that are in no minibatch, so that they cannot be counted there.
+        module: Where its function is.
     """
 
     name: str
@@ -31,9 +35,13 @@ class Method:
     breaks: str = ""
     paper: str = ""
     options: Mapping[str, Option] = field(default_factory=dict)
+    keeps_samples: bool = False
+    separate: bool = False
+    baseline: bool = False
     whole: bool = False
     unseen: bool = False
     needs: str = ""
+    module: str = "strategies.methods"
 
 
 _ALL_MEMORY = "its memory holds samples of every task"
@@ -50,6 +58,8 @@ _METHODS = (
         "each task alone, from the same start: the single-task baseline",
         "nothing",
         "it is one model for each task",
+        separate=True,
+        baseline=True,
         whole=True,
     ),
     Method(
@@ -57,17 +67,33 @@ _METHODS = (
         "all tasks at once: the upper bound",
         _SAMPLES,
         "it does not learn in sequence",
+        keeps_samples=True,
+        baseline=True,
         whole=True,
         unseen=True,
     ),
-    Method("cumulative", "at each stage, all tasks so far", _SAMPLES, "it keeps the data of old tasks", whole=True),
-    Method("replay", "replay of segmentation samples", _SEGMENTATION, paper="Chaudhry et al., 2019"),
+    Method(
+        "cumulative",
+        "at each stage, all tasks so far",
+        _SAMPLES,
+        "it keeps the data of old tasks",
+        whole=True,
+        keeps_samples=True,
+    ),
+    Method(
+        "replay",
+        "replay of segmentation samples",
+        _SEGMENTATION,
+        paper="Chaudhry et al., 2019",
+        keeps_samples=True,
+    ),
     Method(
         "onehead",
         "replay of segmentation samples, and distillation of each old task in its own way",
         f"{_SEGMENTATION}, {_PREVIOUS}",
         paper="after Li and Hoiem, ECCV 2016",
         options=_DISTILLATION,
+        keeps_samples=True,
     ),
     Method(
         "distillation",
@@ -76,7 +102,14 @@ _METHODS = (
         paper="after Li and Hoiem, ECCV 2016",
         options=_DISTILLATION,
     ),
-    Method("replay-all", "replay of samples of every task", _SAMPLES, _ALL_MEMORY, "Chaudhry et al., 2019"),
+    Method(
+        "replay-all",
+        "replay of samples of every task",
+        _SAMPLES,
+        _ALL_MEMORY,
+        "Chaudhry et al., 2019",
+        keeps_samples=True,
+    ),
     Method(
         "ewc",
         "elastic weight consolidation, a penalty for each old task",
@@ -135,6 +168,7 @@ _METHODS = (
         {"patterns": 10, "strength": 0.5},
         unseen=True,
         needs="quadprog",
+        keeps_samples=True,
     ),
     Method(
         "agem",
@@ -144,6 +178,7 @@ _METHODS = (
         "Chaudhry et al., ICLR 2019",
         {"patterns": 100, "sample": 10},
         unseen=True,
+        keeps_samples=True,
     ),
     Method(
         "gdumb",
@@ -152,6 +187,7 @@ _METHODS = (
         _ALL_MEMORY,
         "Prabhu et al., ECCV 2020",
         unseen=True,
+        keeps_samples=True,
     ),
     Method(
         "mir",
@@ -161,6 +197,7 @@ _METHODS = (
         "Aljundi et al., NeurIPS 2019",
         {"subsample": 16},
         unseen=True,
+        keeps_samples=True,
     ),
     Method(
         "rar",
@@ -168,6 +205,7 @@ _METHODS = (
         _SAMPLES,
         _ALL_MEMORY,
         "Kumari et al., NeurIPS 2022",
+        keeps_samples=True,
     ),
     Method(
         "der",
@@ -177,6 +215,7 @@ _METHODS = (
         "Buzzega et al., NeurIPS 2020",
         {"alpha": 0.1},
         whole=True,
+        keeps_samples=True,
     ),
     Method(
         "derpp",
@@ -186,6 +225,7 @@ _METHODS = (
         "Buzzega et al., NeurIPS 2020",
         {"alpha": 0.1, "beta": 0.5},
         whole=True,
+        keeps_samples=True,
     ),
     Method(
         "cwr-star",
@@ -201,14 +241,15 @@ _METHODS = (
         options={"updates": 2, "rate": 0.001},
         whole=True,
         needs="higher",
+        keeps_samples=True,
     ),
 )
 
 STRATEGIES: dict[str, Method] = {method.name: method for method in _METHODS}
 """Strategies by name; ``a+b`` combines those that are plugins."""
 
-BASELINES = ("from-scratch", "joint")
-"""What others are measured against; the order of the tasks means nothing to these."""
+SINGLE_TASK = next(method.name for method in _METHODS if method.separate)
+"""The strategy that gives the single-task baseline."""
 
 _PROTOTYPES = "it classifies by the nearest class mean, which masks and boxes do not have"
 _CLASSIFIER = "its classifier and its loss are built in, and see one class label a picture"
@@ -237,6 +278,11 @@ def parts_of(name: str) -> list[Method]:
     return [STRATEGIES[part] for part in name.split("+")]
 
 
+def is_baseline(name: str) -> bool:
+    """Whether a strategy is what others are measured against."""
+    return name in STRATEGIES and STRATEGIES[name].baseline
+
+
 def problems_of(name: str) -> list[str]:
     """What is wrong with the name of a strategy, a sentence each; import paths (``module:Class``) are not looked at."""
     if ":" in name:
@@ -256,7 +302,7 @@ def problems_of(name: str) -> list[str]:
     wrong += [f"{part} cannot be combined with others, but {name!r} does" for part in parts if STRATEGIES[part].whole]
     if len(set(parts)) < len(parts):
         wrong.append(f"{name!r} names a strategy twice")
-    if sum("samples" in STRATEGIES[part].stores for part in parts) > 1:
+    if sum(STRATEGIES[part].keeps_samples for part in parts) > 1:
         wrong.append(f"{name!r} combines two memories of samples, expected one at most")
     return wrong
 

@@ -13,8 +13,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from onehead_avl.model.network import OneHeadNet
-from onehead_avl.tasks import Task
-from scenarios.views import VIEWS
+from onehead_avl.system.views import VIEWS
 
 WARMUP = 0.05
 """The share of an experience's steps over which the learning rate rises; then it falls along a cosine to zero."""
@@ -51,7 +50,7 @@ class Optimisation(SupervisedPlugin):
     def before_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Freeze layers, and begin with a new optimizer: its momentum belongs to the task before."""
         # Not the experience's: some methods train on more than it.
-        tasks = {Task(label) for label in strategy.adapted_dataset.targets_task_labels.uniques}
+        tasks = set(strategy.adapted_dataset.targets_task_labels.uniques)
         self._frozen = [
             name for name in frozen(strategy.model, tasks) if strategy.model.get_parameter(name).requires_grad
         ]
@@ -91,17 +90,22 @@ class FreshViews(SupervisedPlugin):
         VIEWS.seed = None
 
 
-def frozen(model: OneHeadNet, tasks: Collection[Task]) -> list[str]:
-    """Name the parameters that training on the pictures of some tasks leaves as they are.
+def frozen(model: OneHeadNet, tasks: Collection[int]) -> list[str]:
+    """Name the parameters that training on the images of some experiences leaves as they are.
 
-    The layers of a pretrained backbone up to stride 8 see edges and textures, which every task can use as they are, and
-    take half of the time that learning the backbone takes. For classification alone the whole backbone is frozen:
-    few pictures distort features that ImageNet taught to tell classes apart (Kumar et al., "Fine-Tuning can Distort
-    Pretrained Features and Underperform Out-of-Distribution", ICLR 2022). A random start learns everything.
+    The layers of a pretrained backbone up to stride 8 see edges and textures, which every kind can use as they are, and
+    take half of the time that learning the backbone takes. The whole backbone is frozen if all that is learned is of
+    kinds that ask for it. A random start learns everything.
+
+    Args:
+        model: The network.
+        tasks: The task labels of the experiences.
     """
     if not model.backbone.pretrained:
         return []
-    part = model.backbone if set(tasks) == {Task.CLS} else model.backbone.stem
+    part = (
+        model.backbone if all(model.layout.parts[task].kind.freezes_backbone for task in tasks) else model.backbone.stem
+    )
     inside = {id(parameter) for parameter in part.parameters()}
     return [name for name, parameter in model.named_parameters() if id(parameter) in inside]
 

@@ -204,13 +204,19 @@ def invoke() -> Callable[..., Answer]:
 
 
 @pytest.fixture(scope="session")
-def train(invoke, shared_mini_root) -> Callable[..., Answer]:
-    """Run the benchmark on the mini data, as small as can be where the arguments do not say otherwise."""
+def train_own(invoke) -> Callable[..., Answer]:
+    """Run the benchmark without a data folder, as small as can be where the arguments do not say otherwise."""
     from onehead_avl.benchmark import main
 
     tiny = ("--backbone-weights", "none", "--image-size", "64", "--epochs", "1", "--batch-size", "4")
     tiny += ("--replay-batch", "2", "--replay-size", "4", "--device", "cpu")
-    return lambda output, *arguments: invoke(main, "--data", shared_mini_root, *tiny, "--output", output, *arguments)
+    return lambda output, *arguments: invoke(main, *tiny, "--output", output, *arguments)
+
+
+@pytest.fixture(scope="session")
+def train(train_own, shared_mini_root) -> Callable[..., Answer]:
+    """Run the benchmark on the mini data, as small as can be where the arguments do not say otherwise."""
+    return lambda output, *arguments: train_own(output, "--data", shared_mini_root, *arguments)
 
 
 @pytest.fixture(scope="session")
@@ -220,3 +226,12 @@ def trained(train, tmp_path_factory) -> tuple[Path, Answer]:
     answer = train(folder)
     assert answer.status == 0, answer.err
     return folder, answer
+
+
+@pytest.fixture
+def few_drawn(monkeypatch) -> None:
+    """Make the embedded data set small: ten images for each split, in which every class is the main one once."""
+    from scenarios.drawn.embedded import COUNTS
+
+    for split in COUNTS:
+        monkeypatch.setitem(COUNTS, split, 10)

@@ -15,7 +15,7 @@ from enum import Enum
 from logging import Logger
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy
 import torch
@@ -35,9 +35,10 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.dataloader import default_collate
 
 from onehead_avl.errors import OneHeadError
+from onehead_avl.kinds.kind import Kind
 from onehead_avl.model.layout import Layout
+from onehead_avl.system.savable import FUNCTIONS, MADE, full_name, savable
 from onehead_avl.target import Target, collate
-from onehead_avl.tasks import Task
 
 Table = list[list]
 """A row is the kind of an object and what it holds; ``(n,)`` in it refers to row ``n``."""
@@ -50,15 +51,10 @@ _SEQUENCES = {made.__name__: made for made in (list, set, deque)}
 _OPTIMIZERS = {made.__name__: made for made in (SGD, AdamW)}
 _KEPT = (
     FunctionType, BuiltinFunctionType, MethodType, ModuleType, type, io.IOBase, Path, DataLoader, Dataset, CLExperience,
-    CLScenario, CLStream, Logger,
+    CLScenario, CLStream, Logger, Layout, Kind,
 )  # fmt: skip
+_UNCHANGING = (Layout, Kind)  # it does not matter whether what was two of them is one
 _CSV_WRITER = "_csv.writer"
-
-MADE: dict[str, type] = {}
-"""Classes of objects that may come into being while a strategy learns."""
-
-FUNCTIONS: dict[str, Callable] = {}
-"""Functions that such objects may hold."""
 
 _OF_THE_MOMENT = frozenset(
     (
@@ -68,26 +64,10 @@ _OF_THE_MOMENT = frozenset(
 )
 """Attributes of a strategy that the stage, its epoch or its step sets anew."""
 
-Known = TypeVar("Known", type, Callable)
-
-
-def _name(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def savable(known: Known) -> Known:
-    """Declare a class, the objects of which hold only what can be saved, or a function that such objects hold."""
-    if isinstance(known, type):
-        MADE[_name(known)] = known
-    else:
-        FUNCTIONS[known.__name__] = known
-    return known
-
-
 for each in (
     _FlatDataWithTransform, AvalancheDataset, ConstantSequence, DataAttribute, FlatData, Mean,
     ParamData, ReservoirSamplingBuffer, Target, TaskAwareSupervisedClassificationDataset, TaskLabels,
-    TensorDataAttribute, Layout, Task, LazyIndices, LazyRange, collate, default_collate, torch.ones, torch.zeros,
+    TensorDataAttribute, LazyIndices, LazyRange, collate, default_collate, torch.ones, torch.zeros,
 ):  # fmt: skip
     savable(each)
 
@@ -102,7 +82,7 @@ def _unsaved(value: object) -> frozenset[str]:
 
 
 def _is_kept(value: object) -> bool:
-    return (isinstance(value, _KEPT) and _name(type(value)) not in MADE) or _name(type(value)) == _CSV_WRITER
+    return (isinstance(value, _KEPT) and full_name(type(value)) not in MADE) or full_name(type(value)) == _CSV_WRITER
 
 
 def encode(root: Any) -> Table:
@@ -152,19 +132,19 @@ class _Encoder:
         if isinstance(value, numpy.ndarray):
             return ["array", torch.from_numpy(value.copy())]
         if isinstance(value, Enum):
-            return ["enum", _name(type(value)), value.value]
+            return ["enum", full_name(type(value)), value.value]
         if isinstance(value, FunctionType | BuiltinFunctionType) and FUNCTIONS.get(value.__name__) is value:
             return ["function", value.__name__]
         if _is_kept(value):
-            return ["kept", _name(type(value))]
+            return ["kept", full_name(type(value))]
         if not hasattr(value, "__dict__"):
-            raise Unsavable(f"{path} is a {_name(type(value))}, which cannot be saved")
+            raise Unsavable(f"{path} is a {full_name(type(value))}, which cannot be saved")
         held = {
             name: self.reference(each, f"{path}.{name}")
             for name, each in vars(value).items()
             if name not in _unsaved(value)
         }
-        return ["object", _name(type(value)), held]
+        return ["object", full_name(type(value)), held]
 
     def _all(self, values: Any, path: str) -> list:
         return [self.reference(value, f"{path}[{i}]") for i, value in enumerate(values)]
@@ -206,7 +186,7 @@ class _Decoder:
             return encoded
         (number,) = encoded
         if number not in self._made:
-            if id(found) in self._taken:
+            if id(found) in self._taken and not isinstance(found, _UNCHANGING):
                 found = _NOTHING
             kind, *held = self._table[number]
             made = getattr(self, f"_{kind}")(number, found, path, *held)
@@ -291,15 +271,15 @@ class _Decoder:
         return FUNCTIONS[name]
 
     def _kept(self, number: int, found: Any, path: str, name: str) -> Any:
-        if _name(type(found)) != name:
+        if full_name(type(found)) != name:
             raise Unsavable(f"{path}: expected a {name}, found {_called(found)}")
         return found
 
     def _object(self, number: int, found: Any, path: str, name: str, held: dict) -> Any:
-        if _name(type(found)) != name:
-            if name == _name(type(self._template)):
+        if full_name(type(found)) != name:
+            if name == full_name(type(self._template)):
                 found = copy.deepcopy(self._template)
-            elif name == _name(EmptyTransformGroups):
+            elif name == full_name(EmptyTransformGroups):
                 found = EmptyTransformGroups()  # it holds a function of its own
             elif name in MADE:
                 found = MADE[name].__new__(MADE[name])
@@ -315,4 +295,4 @@ class _Decoder:
 
 
 def _called(found: Any) -> str:
-    return "nothing" if found is _NOTHING else f"a {_name(type(found))}"
+    return "nothing" if found is _NOTHING else f"a {full_name(type(found))}"

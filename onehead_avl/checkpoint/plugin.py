@@ -21,12 +21,11 @@ from avalanche.training.templates.base import BaseTemplate
 
 from onehead_avl.checkpoint.graph import Unsavable, encode, restore
 from onehead_avl.checkpoint.logfiles import LogFiles, hold
-from onehead_avl.checkpoint.randomness import random_state, set_random_state
 from onehead_avl.checkpoint.store import LATEST, Damaged, Store
 from onehead_avl.errors import Stopped, UsageError
-from onehead_avl.report.results import Stage
-from onehead_avl.stopping import STOP
-from onehead_avl.tasks import Task
+from onehead_avl.evaluation.outcomes import Scores, Stage
+from onehead_avl.system.randomness import random_state, set_random_state
+from onehead_avl.system.stopping import STOP
 
 SHARE = 0.02
 """The most of the time that the checkpoints of epochs may take: those of very short epochs are left out."""
@@ -44,7 +43,7 @@ class Checkpoints(SupervisedPlugin):
 
     UNSAVED = frozenset(
         (
-            *("store", "identity", "benchmark", "every", "logs", "stages"),
+            *("store", "identity", "benchmark", "every", "logs", "stages", "untrained"),
             *("_base", "_target", "_place", "_began", "_enabled", "_saved", "_cost"),
         )
     )
@@ -54,6 +53,7 @@ class Checkpoints(SupervisedPlugin):
         self.store, self.identity, self.benchmark, self.every = store, identity, benchmark, every
         self.logs = LogFiles([])
         self.stages: list[Stage] = []
+        self.untrained: Scores | None = None
         self._base: dict | None = None
         self._target: dict | None = None
         self._place = {"stage": 0, "epoch": 0, "iteration": 0, "random": {}}
@@ -175,7 +175,8 @@ class Checkpoints(SupervisedPlugin):
     def _restore(self, strategy: BaseTemplate, found: dict) -> None:
         restore(found["table"], self._graph(strategy), strategy.model)
         set_random_state(found["random"])
-        self.stages[:] = [Stage(tuple(Task(t) for t in tasks), *rest) for tasks, *rest in found["stages"]]
+        self.untrained = found["untrained"]
+        self.stages[:] = [Stage(tuple(names), *rest) for names, *rest in found["stages"]]
         self._began = time.perf_counter() - found["seconds"]
 
     def _save(self, strategy: BaseTemplate, name: str = LATEST, *, ended: bool = False) -> None:
@@ -200,8 +201,9 @@ class Checkpoints(SupervisedPlugin):
                 "pictures": _picture_sums(strategy) if place["iteration"] and not ended else None,
                 "random_of_epoch": place["random"],
                 "random": random_state(),
+                "untrained": self.untrained,
                 "stages": [
-                    ([int(task) for task in stage.tasks], stage.epochs, stage.seconds, dict(stage.scores))
+                    (list(stage.experiences), stage.epochs, stage.seconds, stage.scores, stage.per_class)
                     for stage in self.stages
                 ],
                 "seconds": self.seconds,

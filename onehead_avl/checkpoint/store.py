@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from onehead_avl.files import replacing
+from onehead_avl.system.files import replacing
 
 LATEST, PREVIOUS = "latest", "previous"
 """The two generations of checkpoints within a stage."""

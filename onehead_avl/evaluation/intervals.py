@@ -1,35 +1,44 @@
-"""Measuring a network offline, and how sure the values are given how few pictures they were measured on."""
+"""Measuring a network offline, and how sure the values are given how few images they were measured on."""
 
 import numpy
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from onehead_avl.evaluation.metrics import TaskMetric
+from onehead_avl.evaluation.statistics import percentile_interval
+from onehead_avl.kinds.kind import Metric, Values
+from onehead_avl.model.layout import Part
 from onehead_avl.model.network import OneHeadNet
-from onehead_avl.report.statistics import percentile_interval
 
 RESAMPLES = 500
 
 
 @torch.no_grad()
-def measure(model: OneHeadNet, samples: Dataset, metric: TaskMetric, batch_size: int) -> dict[str, float | None]:
-    """The values of one metric over a data set of ``(image, Target)``; the metric goes on counting from zero."""
+def measure(model: OneHeadNet, samples: Dataset, part: Part, metric: Metric, batch_size: int) -> Values:
+    """Measure a network on samples ``(image, Target, ...)`` of one experience.
+
+    Args:
+        model: The network.
+        samples: Of one experience, as the network sees them.
+        part: The experience's part of the output.
+        metric: It goes on counting from zero.
+        batch_size: Samples at a time.
+    """
     device = next(model.parameters()).device
     metric.reset()
     for images, target, *_ in DataLoader(samples, batch_size=batch_size):
-        metric.update(model(images.to(device)), target.to(device))
+        metric.update(part.of(model(images.to(device))), target.to(device))
     return metric.result()
 
 
-def picture_intervals(metric: TaskMetric) -> dict[str, tuple[float, float] | None]:
-    """How far the values of a metric would move with other pictures of the same kind.
+def image_intervals(metric: Metric) -> dict[str, tuple[float, float] | None]:
+    """How far the values of a metric would move with other images of the same kind.
 
-    The 95 % percentile bootstrap (Efron, 1979) over the pictures that the metric has counted, from a fixed seed;
+    The 95 % percentile bootstrap (Efron, 1979) over the images that the metric has counted, from a fixed seed;
     ``None`` for a value that cannot be measured.
     """
     n = len(metric)
     drawn = numpy.random.default_rng(0).integers(n, size=(RESAMPLES, n)).tolist() if n else []
-    values = [metric.resampled(pictures) for pictures in drawn]
+    values = [metric.compute(images) for images in drawn]
     intervals = {}
     for name in metric.names:
         measured = [value[name] for value in values if value[name] is not None]

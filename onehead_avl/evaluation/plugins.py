@@ -5,7 +5,7 @@ and transfer plugins behind it only read the result. They must follow their scor
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from avalanche.evaluation import GenericPluginMetric, PluginMetric
@@ -17,7 +17,8 @@ from avalanche.logging import BaseLogger
 from avalanche.training.plugins import EvaluationPlugin
 from avalanche.training.templates import SupervisedTemplate
 
-from onehead_avl.evaluation.metrics import TaskMetric, task_metrics
+from onehead_avl.errors import UsageError
+from onehead_avl.kinds.kind import Metric, Values
 from onehead_avl.model.layout import Layout
 
 
@@ -34,7 +35,7 @@ class NamedMetric(Protocol):
 
 
 class MeanLoss:
-    """The mean of the criterion over samples of any task."""
+    """The mean of the criterion over samples of any experience."""
 
     names = ("Loss",)
 
@@ -55,7 +56,9 @@ class MeanLoss:
 
 
 class Score(GenericPluginMetric[dict, NamedMetric]):
-    """Emits ``<name>_Exp`` for each value of a metric after each experience evaluated; silent on other tasks."""
+    """Emits ``<name>_Exp`` for each value of a metric after each experience evaluated."""
+
+    UNSAVED = frozenset(("_metric",))  # an evaluation that was interrupted is done again from its start
 
     def __init__(self, metric: NamedMetric) -> None:
         super().__init__(metric, reset_at="experience", emit_at="experience", mode="eval")
@@ -80,14 +83,44 @@ class Score(GenericPluginMetric[dict, NamedMetric]):
         return "/".join(f"{name}_Exp" for name in self._metric.names)
 
 
-class TaskScore(Score):
-    """The score of one kind of task."""
+class ExperienceScore(Score):
+    """The score of one experience; it is silent on all others, and keeps its values until it is evaluated again.
 
-    _metric: TaskMetric
+    Args:
+        metric: Counts the outputs.
+        task: The task label of the experience.
+        layout: The channels of the network's output.
+    """
+
+    _metric: Metric
+
+    def __init__(self, metric: Metric, task: int, layout: Layout) -> None:
+        super().__init__(metric)
+        self.task = task
+        self.layout = layout
+
+    @property
+    def metric(self) -> Metric:
+        """The metric, as it was counted last."""
+        return self._metric
 
     def update(self, strategy: SupervisedTemplate) -> None:
         """Count the network's output on the current minibatch."""
-        self._metric.update(strategy.mb_output, strategy.mb_y)
+        self._metric.update(self.layout.parts[self.task].of(strategy.mb_output), strategy.mb_y)
+
+    def before_eval_exp(self, strategy: SupervisedTemplate) -> None:
+        """Begin to count if it is the own experience that is evaluated."""
+        if _task(strategy) == self.task:
+            super().before_eval_exp(strategy)
+
+    def after_eval_iteration(self, strategy: SupervisedTemplate) -> None:
+        """Count the minibatch if it is of the own experience."""
+        if _task(strategy) == self.task:
+            super().after_eval_iteration(strategy)
+
+    def after_eval_exp(self, strategy: SupervisedTemplate) -> MetricResult:
+        """Emit the values of the own experience."""
+        return super().after_eval_exp(strategy) if _task(strategy) == self.task else None
 
 
 class LossScore(Score):
@@ -100,23 +133,41 @@ class LossScore(Score):
         self._metric.update(strategy.loss.item(), len(strategy.mb_y))
 
 
-class _ReadsScore:
-    """What the four plugins below share: they read one value of a metric that a :class:`Score` counts."""
+def _task(strategy: SupervisedTemplate) -> int:
+    """The task label of the experience that is evaluated."""
+    (label,) = strategy.experience.task_labels
+    return label
 
+
+class _ReadsScore:
+    """What the four plugins below share: they read one value of the metric that a :class:`Score` counts.
+
+    Args:
+        metrics: By the task label of the experiences that are measured by the value.
+        name: Of the value.
+        higher_is_better: Its direction; forgetting is positive when it gets worse.
+    """
+
+    UNSAVED = frozenset(("_metrics", "_current_metric"))
     kind: str
     sign = 1
 
-    def __init__(self, metric: NamedMetric, name: str) -> None:
-        super().__init__(metric)
+    def __init__(self, metrics: Mapping[int, NamedMetric], name: str, higher_is_better: bool) -> None:
+        super().__init__(None)
+        self._metrics = metrics
         self.name = name
+        self.higher_is_better = higher_is_better
+
+    def before_eval_exp(self, strategy: SupervisedTemplate) -> None:
+        """Nothing: the score begins to count."""
 
     def metric_update(self, strategy: SupervisedTemplate) -> None:
         """Nothing: the score has counted the minibatch."""
 
     def metric_result(self, strategy: SupervisedTemplate) -> float | None:
-        value = self._current_metric.result()[self.name]
-        # A loss gets worse by growing; forgetting is positive when a task gets worse.
-        return -value if self.name == "Loss" and value is not None else value
+        metric = self._metrics.get(_task(strategy))
+        value = None if metric is None else metric.result()[self.name]
+        return value if value is None or self.higher_is_better else -value
 
     def after_eval_exp(self, strategy: SupervisedTemplate) -> MetricResult:
         if self.metric_result(strategy) is None:
@@ -172,9 +223,9 @@ class StreamBackwardTransfer(StreamForgetting):
 
 
 class ReplayedSamples(GenericPluginMetric):
-    """The most samples of other tasks than the current one in any training minibatch of an epoch.
+    """The most samples of other experiences than the current one in any training minibatch of an epoch.
 
-    Silent in experiences that mix tasks, where nothing tells a replayed sample from a current one.
+    Silent in experiences that mix task labels, where nothing tells a replayed sample from a current one.
     """
 
     def __init__(self) -> None:
@@ -203,19 +254,41 @@ class ReplayedSamples(GenericPluginMetric):
 
 
 def metric_plugins(layout: Layout) -> list[PluginMetric]:
-    """Everything the benchmark measures, in the order in which the evaluator must hold it."""
+    """Everything the benchmark measures, in the order in which the evaluator must hold it.
+
+    Raises:
+        UsageError: Two kinds measure a value of the same name in different directions, or a kind gives a value a name
+            that it cannot have.
+    """
     plugins: list[PluginMetric] = [EpochLoss(), ReplayedSamples()]
-    scores: list[Score] = [TaskScore(metric) for metric in task_metrics(layout)]
-    for score in [*scores, LossScore(MeanLoss())]:
-        plugins.append(score)
-        for name in score._metric.names:
-            plugins += [
-                ExperienceForgetting(score._metric, name),
-                ExperienceBackwardTransfer(score._metric, name),
-                StreamForgetting(score._metric, name),
-                StreamBackwardTransfer(score._metric, name),
-            ]
-    return plugins
+    scores = [ExperienceScore(part.kind.metric(part.classes), task, layout) for task, part in enumerate(layout.parts)]
+    loss = LossScore(MeanLoss())
+    plugins += [*scores, loss]
+    for name, higher_is_better in _directions(layout).items():
+        measured = {score.task: score.metric for score in scores if name in score.metric.names}
+        plugins += _follow(measured, name, higher_is_better)
+    return plugins + _follow(dict.fromkeys(range(len(layout.parts)), loss._metric), "Loss", higher_is_better=False)
+
+
+def _follow(metrics: Mapping[int, NamedMetric], name: str, higher_is_better: bool) -> list[PluginMetric]:
+    followers = (ExperienceForgetting, ExperienceBackwardTransfer, StreamForgetting, StreamBackwardTransfer)
+    return [follower(metrics, name, higher_is_better) for follower in followers]
+
+
+def _directions(layout: Layout) -> dict[str, bool]:
+    """Whether a higher value is better, by the name of the value."""
+    directions: dict[str, bool] = {}
+    for part in layout.heads:
+        names = [metric.name for metric in part.kind.metrics]
+        for metric in part.kind.metrics:
+            if metric.name in MeanLoss.names or set("_/") & set(metric.name) or names.count(metric.name) > 1:
+                raise UsageError(
+                    f"kind {part.kind.name}: expected names of values without _ and /, each once and none of them "
+                    f"{MeanLoss.names[0]}, found {metric.name!r}; rename it"
+                )
+            if directions.setdefault(metric.name, metric.higher_is_better) != metric.higher_is_better:
+                raise UsageError(f"expected one direction of the metric {metric.name}, found two; rename one of them")
+    return directions
 
 
 def evaluator(layout: Layout, loggers: Sequence[BaseLogger] = ()) -> EvaluationPlugin:
@@ -226,3 +299,21 @@ def evaluator(layout: Layout, loggers: Sequence[BaseLogger] = ()) -> EvaluationP
         loggers: Avalanche loggers.
     """
     return EvaluationPlugin(*metric_plugins(layout), loggers=list(loggers))
+
+
+def measured(evaluator: EvaluationPlugin) -> tuple[dict[str, Values], dict[str, dict[str, Values]]]:
+    """What the last evaluation of each experience measured.
+
+    Args:
+        evaluator: Of :func:`evaluator`.
+
+    Returns:
+        The values by experience and metric, and those of single classes by experience, value and class; experiences
+        that were not evaluated are absent.
+    """
+    scores = [each for each in evaluator.metrics if isinstance(each, ExperienceScore) and len(each.metric)]
+    named = {each.layout.names[each.task]: each.metric for each in scores}
+    return (
+        {name: metric.result() for name, metric in named.items()},
+        {name: metric.per_class() for name, metric in named.items()},
+    )

@@ -10,22 +10,25 @@ from avalanche.logging import BaseLogger
 from avalanche.logging import CSVLogger as AvalancheCSVLogger
 from avalanche.training.templates import SupervisedTemplate
 
-SCORES = ("mIoU", "AP", "AP50", "Top1", "Top5")
-"""The metrics with columns of their own; Avalanche's own columns hold Top1 (as accuracy) and the loss."""
+from onehead_avl.model.layout import Layout
+
+ACCURACY = "Top1"
+"""The metric that Avalanche's own columns hold as accuracy."""
 
 
 class CSVLogger(AvalancheCSVLogger):
     """Writes ``training_results.csv`` and ``eval_results.csv``.
 
     Both begin with the columns that Avalanche's logger has. ``training_results.csv``, a row an epoch, goes on with
-    ``val_<metric>``: the evaluation after that epoch, empty without one. ``eval_results.csv``, a row an experience
-    evaluated, goes on with ``<metric>`` and ``<metric>_forgetting``.
+    ``val_<metric>_<experience>``: the evaluation after that epoch, empty without one. ``eval_results.csv``, a row an
+    experience evaluated, goes on with its name and with ``<metric>`` and ``<metric>_forgetting``.
 
     Args:
         log_folder: An existing folder to write both files to.
+        layout: The experiences and what they are measured by.
     """
 
-    def __init__(self, log_folder: Path) -> None:
+    def __init__(self, log_folder: Path, layout: Layout) -> None:
         # Not AvalancheCSVLogger.__init__, which would write the shorter headers.
         BaseLogger.__init__(self)
         SupervisedPlugin.__init__(self)
@@ -35,15 +38,18 @@ class CSVLogger(AvalancheCSVLogger):
         self.training_exp_id: int | None = None
         self.in_train_phase: bool | None = None
         self._row: dict | None = None
+        self._names = layout.names
+        self._own = [[metric.name for metric in part.kind.metrics] for part in layout.parts]
+        self._metrics = list(dict.fromkeys(name for own in self._own for name in own))
         self._training = _table(
             self.training_file,
             ["training_exp", "epoch", "training_accuracy", "val_accuracy", "training_loss", "val_loss"]
-            + [f"val_{name}" for name in SCORES],
+            + [f"val_{metric}_{name}" for name, own in zip(self._names, self._own, strict=True) for metric in own],
         )
         self._eval = _table(
             self.eval_file,
-            ["eval_exp", "training_exp", "eval_accuracy", "eval_loss", "forgetting"]
-            + [column for name in SCORES for column in (name, f"{name}_forgetting")],
+            ["eval_exp", "training_exp", "eval_accuracy", "eval_loss", "forgetting", "experience"]
+            + [column for name in self._metrics for column in (name, f"{name}_forgetting")],
         )
 
     def before_training_epoch(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):
@@ -61,23 +67,23 @@ class CSVLogger(AvalancheCSVLogger):
     def after_eval_exp(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):
         """Add a periodic evaluation to its epoch's row, or write the row of an evaluation proper."""
         exp = strategy.experience.current_experience
-        scores = {name: _find(metric_values, f"{name}_Exp") for name in SCORES}
+        (task,) = strategy.experience.task_labels
+        scores = {name: _find(metric_values, f"{name}_Exp") for name in self._own[task]}
         loss = _find(metric_values, "Loss_Exp")
         if self.in_train_phase:
             if self._row is not None:
-                self._row |= {f"val_{name}": value for name, value in scores.items() if value is not None}
-                if scores["Top1"] is not None:
-                    self._row["val_accuracy"] = scores["Top1"]
+                self._row |= {f"val_{metric}_{self._names[task]}": value for metric, value in scores.items()}
                 if exp == self.training_exp_id:
-                    self._row["val_loss"] = loss
+                    self._row |= {"val_loss": loss, "val_accuracy": scores.get(ACCURACY)}
             return
-        forgetting = {name: _find(metric_values, f"{name}_ExperienceForgetting") for name in SCORES}
+        forgetting = {name: _find(metric_values, f"{name}_ExperienceForgetting") for name in self._own[task]}
         row = {
             "eval_exp": exp,
             "training_exp": self.training_exp_id,
-            "eval_accuracy": scores["Top1"],
+            "eval_accuracy": scores.get(ACCURACY),
             "eval_loss": loss,
-            "forgetting": forgetting["Top1"],
+            "forgetting": forgetting.get(ACCURACY),
+            "experience": self._names[task],
             **scores,
             **{f"{name}_forgetting": value for name, value in forgetting.items()},
         }

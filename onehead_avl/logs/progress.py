@@ -9,19 +9,22 @@ from avalanche.logging import BaseLogger
 from avalanche.training.templates import SupervisedTemplate
 from tqdm import tqdm
 
-from onehead_avl.tasks import Task
-
 _PLAIN_INTERVAL = 15.0
 """Seconds between lines where standard error is a file."""
 
 
 class Progress(BaseLogger, SupervisedPlugin):
-    """Shows stage, epoch, loss and the time left."""
+    """Shows stage, epoch, loss and the time left.
+
+    Args:
+        names: The names of the experiences by task label.
+    """
 
     UNSAVED = frozenset(("_training", "_evaluation"))
 
-    def __init__(self) -> None:
+    def __init__(self, names: Sequence[str]) -> None:
         super().__init__()
+        self._names = tuple(names)
         self._training: tqdm | None = None
         self._evaluation: tqdm | None = None
 
@@ -32,7 +35,7 @@ class Progress(BaseLogger, SupervisedPlugin):
         """Begin the bar of a stage."""
         labels = sorted(strategy.adapted_dataset.targets_task_labels.uniques)
         self._training = _bar(
-            f"stage {strategy.experience.current_experience + 1} {' + '.join(Task(label).title for label in labels)}",
+            f"stage {strategy.experience.current_experience + 1} {' + '.join(self._names[label] for label in labels)}",
             strategy.train_epochs * len(strategy.dataloader),
         )
 
@@ -52,7 +55,7 @@ class Progress(BaseLogger, SupervisedPlugin):
 
     def before_eval_exp(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):
         """Begin the bar of an evaluation, which vanishes when it is over."""
-        names = " + ".join(Task(label).title for label in strategy.experience.task_labels)
+        names = " + ".join(self._names[label] for label in strategy.experience.task_labels)
         self._evaluation = _bar(f"evaluating {names}", len(strategy.dataloader), leave=False)
 
     def after_eval_iteration(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):

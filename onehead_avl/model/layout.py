@@ -1,59 +1,91 @@
 """Which channel of the network's one output tensor means what."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from onehead_avl.tasks import Task
+from onehead_avl.errors import UsageError
+from onehead_avl.kinds.kind import Kind
 
-STRIDE = 8
-"""Input pixels per cell of the output."""
+
+@dataclass(frozen=True)
+class Part:
+    """The channels that one head's experiences share.
+
+    Attributes:
+        head: Its name; that of its experience, unless several share it.
+        kind: The kind of task it serves.
+        classes: Class names in index order.
+        start: The first of its channels.
+    """
+
+    head: str
+    kind: Kind
+    classes: tuple[str, ...]
+    start: int
+
+    @property
+    def channels(self) -> range:
+        """Its channels of the output."""
+        return range(self.start, self.start + self.kind.channels(self.classes))
+
+    def of(self, output: Tensor) -> Tensor:
+        """Its view ``(B, C, H/8, W/8)`` of a whole output."""
+        return output[:, self.channels.start : self.channels.stop]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The channels of the output ``(B, C_seg + 5 + C_det + C_cls, H/8, W/8)``, in that order.
+    """The channels of the output ``(B, C, H/8, W/8)``: one part after the other.
 
-    Args:
-        n_seg: Segmentation classes, the background included.
-        n_det: Detection classes.
-        n_cls: Classification classes.
+    Attributes:
+        names: The names of the experiences; the position of one is its task label.
+        parts: The part of each experience; experiences that share a head have the same one.
     """
 
-    n_seg: int
-    n_det: int
-    n_cls: int
+    names: tuple[str, ...]
+    parts: tuple[Part, ...]
 
     @property
     def channels(self) -> int:
         """All channels together."""
-        return self.n_seg + 5 + self.n_det + self.n_cls
+        return max(part.channels.stop for part in self.parts)
 
-    def of(self, task: Task) -> range:
-        """The channels of one task."""
-        start, stop = {
-            Task.SEG: (0, self.n_seg),
-            Task.DET: (self.n_seg, self.n_seg + 5 + self.n_det),
-            Task.CLS: (self.n_seg + 5 + self.n_det, self.channels),
-        }[task]
-        return range(start, stop)
+    @property
+    def heads(self) -> tuple[Part, ...]:
+        """The parts, each once."""
+        return tuple({part.head: part for part in self.parts}.values())
 
-    def segmentation(self, output: Tensor) -> Tensor:
-        """Class logits ``(B, C_seg, H/8, W/8)``."""
-        return output[:, : self.n_seg]
+    def of_kind(self, name: str) -> frozenset[int]:
+        """The task labels of the experiences of a kind."""
+        return frozenset(task for task, part in enumerate(self.parts) if part.kind.name == name)
 
-    def detection(self, output: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Box parameters ``(B, 4, ...)``, confidence logits ``(B, ...)`` and class logits ``(B, C_det, ...)``.
 
-        What the four parameters mean is said by :func:`onehead_avl.model.boxes.boxes_of`.
-        """
-        start = self.n_seg
-        return (
-            output[:, start : start + 4],
-            output[:, start + 4],
-            output[:, start + 5 : start + 5 + self.n_det],
-        )
+def layout_of_heads(experiences: Sequence[tuple[str, str, Kind, Sequence[str]]]) -> Layout:
+    """Lay the parts of some experiences side by side, in their order.
 
-    def classification(self, output: Tensor) -> Tensor:
-        """Class logits ``(B, C_cls)`` of whole pictures: the mean of the evidence over all cells."""
-        return output[:, self.n_seg + 5 + self.n_det :].mean(dim=(2, 3))
+    Args:
+        experiences: Name, head, kind and classes of each.
+
+    Raises:
+        UsageError: Two experiences share a head and differ in kind or classes.
+    """
+    heads: dict[str, Part] = {}
+    channels = 0
+    for name, head, kind, classes in experiences:
+        part = heads.get(head)
+        if part is None:
+            heads[head] = part = Part(head, kind, tuple(classes), channels)
+            channels = part.channels.stop
+        elif part.kind.path != kind.path:
+            raise UsageError(
+                f"experience {name!r} is {kind.name} but shares the head {head!r} with {part.kind.name}; "
+                "give it a head of its own"
+            )
+        elif part.classes != tuple(classes):
+            raise UsageError(
+                f"experience {name!r} shares the head {head!r}, expected its classes {', '.join(part.classes)}, found "
+                f"{', '.join(classes)}; give it the same classes or a head of its own"
+            )
+    return Layout(tuple(name for name, *_ in experiences), tuple(heads[head] for _, head, *_ in experiences))

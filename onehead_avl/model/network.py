@@ -1,6 +1,4 @@
-"""The network: a backbone, one FPN layer, and one branch that emits all three tasks at once."""
-
-import math
+"""The network: a backbone, one FPN layer, and one branch that emits all experiences at once."""
 
 import torch
 from torch import Tensor, nn
@@ -8,9 +6,6 @@ from torch.nn.functional import interpolate
 
 from onehead_avl.model.backbones import NORM_GROUPS, Backbone, load_backbone
 from onehead_avl.model.layout import Layout
-
-PRIOR = 0.01
-"""Detection score of every class at the start, which keeps the focal loss stable (Lin et al., ICCV 2017)."""
 
 HEAD_EXPANSION = 2
 """Hidden channels of the head for each channel of the neck: room for a task to come beside those that are kept."""
@@ -37,7 +32,7 @@ class FPN(nn.Module):
 
 
 class OneHeadNet(nn.Module):
-    """One small network with one head for segmentation, detection and classification.
+    """One small network with one head for all experiences of a stream.
 
     The head is one branch of three layers: a depthwise separable convolution (Howard et al., "MobileNets", 2017), which
     affords twice the width of a full one in less time, and the output layer.
@@ -46,7 +41,7 @@ class OneHeadNet(nn.Module):
     classifier; :class:`~onehead_avl.model.layout.Layout` names the parts.
 
     Args:
-        layout: Class counts of the three tasks.
+        layout: The parts of the output.
         backbone: A name of :data:`~onehead_avl.model.backbones.TAPS`.
         weights: ``"imagenet"``, a weights file, or ``None`` for a random start.
         pretrained: Build the backbone for pretrained weights without loading any, because a whole state dict follows.
@@ -81,24 +76,38 @@ class OneHeadNet(nn.Module):
         )
         self._start_quietly()
 
+    @property
+    def width(self) -> int:
+        """The channels of the neck, which the head sees."""
+        return self.head[0].in_channels
+
+    @property
+    def output_layer(self) -> str:
+        """The name of the module that emits the output, as ``named_modules`` has it."""
+        return f"head.{len(self.head) - 1}"
+
+    @property
+    def last(self) -> nn.Conv2d:
+        """The module that emits the output."""
+        return self.head[-1]
+
     def _start_quietly(self) -> None:
-        """Small output weights, and a detector that starts by seeing nothing."""
-        last = self.head[-1]
-        nn.init.normal_(last.weight, std=0.01)
-        nn.init.zeros_(last.bias)
+        """Begin with small output weights, and with the biases that each kind of task asks for."""
+        nn.init.normal_(self.last.weight, std=0.01)
+        nn.init.zeros_(self.last.bias)
         with torch.no_grad():
-            start = self.layout.n_seg + 5
-            last.bias[start : start + self.layout.n_det] = -math.log((1 - PRIOR) / PRIOR)
+            for part in self.layout.heads:
+                self.last.bias[part.channels.start : part.channels.stop] = part.kind.start(part.classes)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map images to the output of all three tasks.
+        """Map images to the output of all experiences.
 
         Args:
             image: ``(B, 3, H, W)`` float, normalised with ImageNet's mean and standard deviation; H and W are
                 multiples of 32.
 
         Returns:
-            ``(B, C_seg + 5 + C_det + C_cls, H/8, W/8)``
+            ``(B, C, H/8, W/8)``: the parts of the layout, side by side
 
         Raises:
             ValueError: The image has another shape.

@@ -19,20 +19,20 @@ from onehead_avl.prepare.existing import (
 )
 from onehead_avl.prepare.lock import exclusive
 from onehead_avl.prepare.manifest import MANIFEST, VERSION, describe, manifest_of, read_manifest, require_same
-from onehead_avl.prepare.official import FOLDERS, NewFile
+from onehead_avl.prepare.official import NewFile
 from onehead_avl.prepare.options import SPLITS
 from onehead_avl.prepare.selection import SPLITS_BY_CARE
 from onehead_avl.prepare.space import require_space
-from onehead_avl.tasks import Task
+from scenarios.challenge import FOLDERS, KINDS
 from scenarios.classes import COCO_IDS
 
 BEYOND_COCO = 91
 """The first number for categories that are not COCO's."""
 
-Pictures = dict[tuple[Task, str], list[Existing]]
+Pictures = dict[tuple[str, str], list[Existing]]
 
 
-def adopt(source: Path, root: Path, tasks: Sequence[Task], say: Callable[[str], None]) -> dict[str, Any]:
+def adopt(source: Path, root: Path, tasks: Sequence[str], say: Callable[[str], None]) -> dict[str, Any]:
     """Check a data folder and write a repaired copy of it with a manifest.
 
     Pictures are copied as they are. What is left out: pictures and masks that cannot be used, annotations that mean
@@ -82,18 +82,18 @@ def adopt(source: Path, root: Path, tasks: Sequence[Task], say: Callable[[str], 
 
 
 def _plan(
-    source: Path, tasks: Sequence[Task], say: Callable[[str], None]
+    source: Path, tasks: Sequence[str], say: Callable[[str], None]
 ) -> tuple[dict[str, Any], Pictures, dict[str, Detection]]:
     """Read a folder, say what is wrong with it, and leave that out; the head of the manifest and what is left."""
     findings: list[Finding] = []
     pictures: Pictures = {}
     detection: dict[str, Detection] = {}
     for task, split in itertools.product(tasks, SPLITS):
-        if task == Task.DET:
+        if task == "det":
             detection[split] = read_detection(source, split, findings)
             pictures[task, split] = detection[split].pictures
         else:
-            read = read_segmentation if task == Task.SEG else read_classification
+            read = read_segmentation if task == "seg" else read_classification
             pictures[task, split] = read(source, split, findings)
     if detection:
         findings += compare_categories(detection["train"].content, detection["val"].content)
@@ -109,8 +109,8 @@ def _plan(
             )
     head = {
         "version": VERSION,
-        "options": {"import": True, "tasks": [task.key for task in tasks]},
-        "sets": {task.key: {split: _summary(pictures[task, split]) for split in SPLITS} for task in tasks},
+        "options": {"import": True, "tasks": list(tasks)},
+        "sets": {task: {split: _summary(pictures[task, split]) for split in SPLITS} for task in tasks},
         "findings": [{"what": each.what, "files": list(each.files)} for each in findings],
     }
     return head, pictures, detection
@@ -146,11 +146,11 @@ def compare_categories(train: dict[str, Any], val: dict[str, Any]) -> list[Findi
 
 def drop_repeated(source: Path, pictures: Pictures) -> list[Finding]:
     """Leave all but the first of the files that show the same picture out, in place."""
-    first: dict[bytes, tuple[Task, str]] = {}
+    first: dict[bytes, tuple[str, str]] = {}
     findings = []
-    for split, task in itertools.product(SPLITS_BY_CARE, Task):
+    for split, task in itertools.product(SPLITS_BY_CARE, FOLDERS):
         found = pictures.get((task, split), [])
-        repeated: dict[tuple[Task, str], list[str]] = {}
+        repeated: dict[tuple[str, str], list[str]] = {}
         kept = []
         for each in found:
             if each.digest in first:
@@ -162,21 +162,21 @@ def drop_repeated(source: Path, pictures: Pictures) -> list[Finding]:
             pictures[task, split] = kept
         for (other, other_split), names in repeated.items():
             same = (other, other_split) == (task, split)
-            what = "copies of others there" if same else f"also in {other.title} {other_split}"
-            text = f"{task.title}: {len(names)} of {len(found)} {split} pictures are {what}; left out"
+            what = "copies of others there" if same else f"also in {KINDS[other]} {other_split}"
+            text = f"{KINDS[task]}: {len(names)} of {len(found)} {split} pictures are {what}; left out"
             findings.append(Finding(text, tuple(names)))
     return findings
 
 
 def drop_lonely_classes(pictures: Pictures) -> list[Finding]:
     """Leave the classification classes that have pictures in one split only out, in place."""
-    here = {split: pictures.get((Task.CLS, split), []) for split in SPLITS}
+    here = {split: pictures.get(("cls", split), []) for split in SPLITS}
     labels = {split: {name for each in found for name in each.classes} for split, found in here.items()}
     findings = []
     for split, other in (SPLITS, SPLITS[::-1]):
         lonely = labels[split] - labels[other]
         if lonely:
-            pictures[Task.CLS, split] = [each for each in here[split] if not each.classes & lonely]
+            pictures["cls", split] = [each for each in here[split] if not each.classes & lonely]
             shown = ", ".join(sorted(lonely))
             findings.append(Finding(f"classification: only {split} has pictures of {shown}; left out"))
     return findings
@@ -194,10 +194,10 @@ def _paths(each: Existing) -> list[Path]:
 def _files(source: Path, pictures: Pictures, detection: dict[str, Detection]) -> Iterator[NewFile]:
     for (task, split), found in pictures.items():
         for path in (path for each in found for path in _paths(each)):
-            place = f"{path.parent.name}/{path.name}" if task == Task.CLS else path.name
+            place = f"{path.parent.name}/{path.name}" if task == "cls" else path.name
             origin = f"imported/{path.relative_to(source).as_posix()}"
             yield NewFile(f"{FOLDERS[task]}/{split}/{place}", path.read_bytes(), split, origin, None)
-        if task == Task.DET:
+        if task == "det":
             name = f"{FOLDERS[task]}/annotations/mini_instances_{split}2017.json"
             content = (json.dumps(_annotations(found, detection, split)) + "\n").encode()
             yield NewFile(name, content, split, f"imported/{name}", None)

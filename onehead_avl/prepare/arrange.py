@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from onehead_avl.errors import OutputError
-from onehead_avl.files import write_json
 from onehead_avl.prepare.manifest import MANIFEST, describe, manifest_of
-from onehead_avl.prepare.official import FOLDERS, NewFile
+from onehead_avl.prepare.official import NewFile
+from onehead_avl.system.files import write_json
+from scenarios.challenge import FOLDERS
 
 
 def stage(folder: Path, files: Iterable[NewFile], head: dict[str, Any]) -> None:

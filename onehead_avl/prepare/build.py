@@ -21,7 +21,7 @@ from onehead_avl.prepare.selection import Candidate, Distinct, draw, take_all
 from onehead_avl.prepare.sources import locate, needed_archives
 from onehead_avl.prepare.space import missing_bytes, picture_bytes, require_space
 from onehead_avl.prepare.voc import Voc
-from onehead_avl.tasks import Task
+from scenarios.challenge import KINDS
 
 Say = Callable[[str], None]
 
@@ -87,7 +87,7 @@ def _write(staged: Path, raw: Path, places: Mapping[str, Path | list[str]], opti
         "version": VERSION,
         "options": options.as_dict(),
         "sets": {
-            task.key: {split: official.summary(chosen[split]) for split in SPLITS}
+            task: {split: official.summary(chosen[split]) for split in SPLITS}
             for task, (official, chosen) in sets.items()
         },
         "left_out": {"same_picture": seen.repeated},
@@ -110,18 +110,18 @@ def _open(key: str, place: Path | list[str], raw: Path, say: Say) -> Tree:
     return open_tree(place, archive.folder)
 
 
-def _official(task: Task, trees: Mapping[str, Tree], options: Options) -> OfficialSet:
-    if task == Task.SEG:
+def _official(task: str, trees: Mapping[str, Tree], options: Options) -> OfficialSet:
+    if task == "seg":
         return Voc(trees["voc"])
-    if task == Task.CLS:
+    if task == "cls":
         return Imagenette(trees["imagenette"])
     pictures = {"val": trees["coco_val"]} | ({"train": trees["coco_train"]} if "coco_train" in trees else {})
     return Coco(trees["coco_annotations"], pictures, options.categories)
 
 
-def _choose(task: Task, official: OfficialSet, options: Options, seen: Distinct) -> dict[str, list[Candidate]]:
+def _choose(task: str, official: OfficialSet, options: Options, seen: Distinct) -> dict[str, list[Candidate]]:
     total = len(official.candidates) if options.sizes is None else sum(options.sizes.values())
-    with bar(f"choosing {task.title}", total, "picture") as progress:
+    with bar(f"choosing {KINDS[task]}", total, "picture") as progress:
 
         def usable(candidate: Candidate) -> bool:
             progress.update()
@@ -133,13 +133,13 @@ def _choose(task: Task, official: OfficialSet, options: Options, seen: Distinct)
     for split, pictures in chosen.items():
         if len(pictures) < options.sizes[split]:
             raise DataError(
-                f"{task.title}: expected {options.sizes[split]} pictures for {split}, found {len(pictures)} in the "
+                f"{KINDS[task]}: expected {options.sizes[split]} pictures for {split}, found {len(pictures)} in the "
                 f"official {official.pools[split]} split; ask for fewer with --{split}"
             )
     return chosen
 
 
-def _files(sets: Mapping[Task, tuple[OfficialSet, Mapping[str, Sequence[Candidate]]]]) -> Iterator[NewFile]:
+def _files(sets: Mapping[str, tuple[OfficialSet, Mapping[str, Sequence[Candidate]]]]) -> Iterator[NewFile]:
     total = sum(len(pictures) for _, chosen in sets.values() for pictures in chosen.values())
     with bar("writing", total, "file") as progress:
         for official, chosen in sets.values():

@@ -8,11 +8,11 @@ from typing import Any
 from onehead_avl.errors import DataError
 from onehead_avl.prepare.archives import Tree
 from onehead_avl.prepare.instances import Entry, Fitted, fit_boxes, parse_instances
-from onehead_avl.prepare.official import FOLDERS, NewFile, OfficialSet
+from onehead_avl.prepare.official import NewFile, OfficialSet
 from onehead_avl.prepare.pictures import Picture, decode_picture
 from onehead_avl.prepare.progress import bar
 from onehead_avl.prepare.selection import Candidate
-from onehead_avl.tasks import Task
+from scenarios.challenge import FOLDERS
 
 _KEPT_KEYS = ("id", "image_id", "category_id", "bbox", "area", "iscrowd")  # no polygons: they are most of the file
 
@@ -61,7 +61,7 @@ class Coco(OfficialSet):
         """Pictures under their own names, and one annotation file for all of them."""
         for candidate in chosen:
             file_name = self._image(candidate)["file_name"]
-            path = f"{FOLDERS[Task.DET]}/{split}/{file_name}"
+            path = f"{FOLDERS['det']}/{split}/{file_name}"
             content = self._pictures[candidate.split].read(file_name)
             yield NewFile(path, content, split, f"COCO2017/{candidate.name}", candidate.split)
         official = self.pools[split]
@@ -73,7 +73,7 @@ class Coco(OfficialSet):
             "images": images,
             "annotations": [entry for image in images for entry in part.fitted[image["id"]].kept],
         }
-        path = f"{FOLDERS[Task.DET]}/annotations/mini_instances_{split}2017.json"
+        path = f"{FOLDERS['det']}/annotations/mini_instances_{split}2017.json"
         source = f"COCO2017/annotations/{_instances(official)}"
         yield NewFile(path, (json.dumps(found) + "\n").encode(), split, source, official)
 

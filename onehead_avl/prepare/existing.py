@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 from onehead_avl.errors import DataError
 from onehead_avl.prepare.imagenette import SUFFIXES
 from onehead_avl.prepare.instances import Entry, fit_boxes, parse_instances
-from onehead_avl.prepare.official import FOLDERS
 from onehead_avl.prepare.pictures import decode_mask, decode_picture
 from onehead_avl.prepare.progress import bar
 from onehead_avl.prepare.voc import require_classes
-from onehead_avl.tasks import Task
+from scenarios.challenge import FOLDERS
 from scenarios.classes import VOC_CLASSES
 
 
@@ -73,7 +72,7 @@ def read_segmentation(root: Path, split: str, findings: list[Finding]) -> list[E
     Raises:
         DataError: There is no such folder.
     """
-    folder = _require(root / FOLDERS[Task.SEG] / split)
+    folder = _require(root / FOLDERS["seg"] / split)
     parts = [folder / "JPEGImages", folder / "SegmentationClass"]
     pictures_in, masks_in = parts if any(part.is_dir() for part in parts) else (folder, folder)
     pictures = _list(pictures_in, (".jpg", ".jpeg"))
@@ -107,7 +106,7 @@ def read_detection(root: Path, split: str, findings: list[Finding]) -> Detection
         DataError: There is no such folder, or the annotation file cannot be read or has the id of a picture or
             category twice.
     """
-    folder = _require(root / FOLDERS[Task.DET] / split)
+    folder = _require(root / FOLDERS["det"] / split)
     path = folder.parent / "annotations" / f"mini_instances_{split}2017.json"
     name = path.relative_to(root).as_posix()
     content = parse_instances(_read(path, str(path)), str(path))
@@ -170,7 +169,7 @@ def read_classification(root: Path, split: str, findings: list[Finding]) -> list
     Raises:
         DataError: There is no such folder.
     """
-    folder = _require(root / FOLDERS[Task.CLS] / split)
+    folder = _require(root / FOLDERS["cls"] / split)
     classes = sorted(each for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
 
     def read(path: Path, name: str) -> Existing:

@@ -5,10 +5,10 @@ from pathlib import PurePosixPath
 
 from onehead_avl.errors import DataError
 from onehead_avl.prepare.archives import Tree
-from onehead_avl.prepare.official import FOLDERS, NewFile, OfficialSet
+from onehead_avl.prepare.official import NewFile, OfficialSet
 from onehead_avl.prepare.pictures import Picture, decode_picture
 from onehead_avl.prepare.selection import Candidate
-from onehead_avl.tasks import Task
+from scenarios.challenge import FOLDERS
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -42,6 +42,6 @@ class Imagenette(OfficialSet):
         """Pictures under their own names in the folder of their class."""
         for candidate in chosen:
             _, label, file_name = PurePosixPath(candidate.name).parts
-            path = f"{FOLDERS[Task.CLS]}/{split}/{label}/{file_name}"
+            path = f"{FOLDERS['cls']}/{split}/{label}/{file_name}"
             source = f"imagenette2-160/{candidate.name}"
             yield NewFile(path, self._tree.read(candidate.name), split, source, candidate.split)

@@ -5,10 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from onehead_avl.errors import DataError
-from scenarios.annotations import NEEDED, ROUNDING
+from scenarios.rules import NEEDED, cut_box
 
 Entry = dict[str, Any]
 
@@ -71,23 +69,10 @@ def fit_boxes(annotations: Sequence[Entry], images: Mapping[int, Entry]) -> Fitt
     kept, clipped = [], 0
     for entry in annotations:
         image = images[entry["image_id"]]
-        box = _fit(entry["bbox"], image["width"], image["height"])
-        if box is not None:
-            changed = box != entry["bbox"]
-            clipped += changed
-            kept.append(entry | {"bbox": box} if changed else entry)
+        cut = cut_box(entry["bbox"], image["width"], image["height"])
+        if cut is None or cut.empty:
+            continue
+        clipped += cut.outside
+        left, top, right, bottom = cut.corners
+        kept.append(entry | {"bbox": [left, top, right - left, bottom - top]} if cut.outside else entry)
     return Fitted(kept, clipped, len(annotations) - len(kept))
-
-
-def _fit(box: Sequence[Any], width: int, height: int) -> list[float] | None:
-    # The limit refuses infinities, not-a-numbers and integers too large for a float alike.
-    if len(box) != 4 or not all(type(value) in (int, float) and abs(value) < 1e9 for value in box):
-        return None
-    x, y, w, h = box
-    left, top, right, bottom = max(x, 0), max(y, 0), min(x + w, width), min(y + h, height)
-    # Boxes are trained on in single precision, in which a sliver has no area.
-    if not (np.float32(right) > np.float32(left) and np.float32(bottom) > np.float32(top)):
-        return None
-    if min(x, y) >= -ROUNDING and x + w <= width + ROUNDING and y + h <= height + ROUNDING:
-        return list(box)
-    return [left, top, right - left, bottom - top]

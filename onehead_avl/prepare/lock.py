@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from onehead_avl import lock
+from onehead_avl.system import lock
 
 WORK = ".prepare"
 """The folder within a data folder for what is not finished."""

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from onehead_avl.errors import DataError
-from onehead_avl.prepare.official import FOLDERS, NewFile
+from onehead_avl.prepare.official import NewFile
 from onehead_avl.prepare.progress import bar
+from scenarios.challenge import FOLDERS
 
 MANIFEST = "manifest.json"
 
@@ -60,7 +61,8 @@ def read_manifest(root: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_bytes())
         files = {name: (entry["size"], entry["sha256"]) for name, entry in found["files"].items()}
-        if not files or not isinstance(found["options"], dict):
+        known = found["sets"].keys() <= FOLDERS.keys()
+        if not files or not known or not isinstance(found["options"], dict):
             raise ValueError
     except OSError as error:
         raise DataError(

@@ -7,10 +7,6 @@ from typing import Any, NamedTuple
 
 from onehead_avl.prepare.pictures import Picture
 from onehead_avl.prepare.selection import Candidate
-from onehead_avl.tasks import Task
-
-FOLDERS = {Task.SEG: "mini_voc_seg", Task.DET: "mini_coco_det", Task.CLS: "imagenette_160"}
-"""The folder of each task within a data folder."""
 
 
 class NewFile(NamedTuple):

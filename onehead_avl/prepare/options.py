@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from onehead_avl.errors import UsageError
-from onehead_avl.tasks import Task
+from scenarios.challenge import FOLDERS
 from scenarios.classes import COCO_IDS
 
 SPLITS = ("train", "val")
@@ -27,7 +27,7 @@ class Options:
         seed: Decides which pictures are drawn.
     """
 
-    tasks: tuple[Task, ...] = tuple(Task)
+    tasks: tuple[str, ...] = tuple(FOLDERS)
     sizes: dict[str, int] | None = None
     categories: tuple[str, ...] = CATEGORIES
     seed: int = 0
@@ -53,8 +53,8 @@ class Options:
     def as_dict(self) -> dict[str, Any]:
         """The options as a manifest holds them; categories in the order of their ids, however they were given."""
         return {
-            "tasks": [task.key for task in self.tasks],
+            "tasks": list(self.tasks),
             "sizes": self.sizes or "full",
-            "categories": sorted(self.categories, key=COCO_IDS.__getitem__) if Task.DET in self.tasks else [],
+            "categories": sorted(self.categories, key=COCO_IDS.__getitem__) if "det" in self.tasks else [],
             "seed": self.seed,
         }

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from onehead_avl.errors import DownloadError, UsageError
-from onehead_avl.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -82,14 +81,14 @@ ARCHIVES = {
 """The archives. Sizes and checksums are those that TensorFlow Datasets verifies its downloads with."""
 
 
-def needed_archives(tasks: Sequence[Task], full: bool) -> list[str]:
+def needed_archives(tasks: Sequence[str], full: bool) -> list[str]:
     """The keys of the archives that some tasks need; train2017, 19 GB, is needed for all of COCO only."""
     needed = {
-        Task.SEG: ["voc"],
-        Task.DET: ["coco_annotations", "coco_val", *(["coco_train"] if full else [])],
-        Task.CLS: ["imagenette"],
+        "seg": ["voc"],
+        "det": ["coco_annotations", "coco_val", *(["coco_train"] if full else [])],
+        "cls": ["imagenette"],
     }
-    return [key for task in sorted(set(tasks)) for key in needed[task]]
+    return [key for task, keys in needed.items() if task in tasks for key in keys]
 
 
 def check_sources(sources: Sequence[str]) -> None:

@@ -8,11 +8,10 @@ from onehead_avl.errors import OutputError
 from onehead_avl.prepare.options import Options
 from onehead_avl.prepare.progress import in_gigabytes
 from onehead_avl.prepare.sources import Archive
-from onehead_avl.tasks import Task
 
 # Bytes that a picture of each official set takes with its annotation, rounded up, and how many pictures there are.
-_PICTURE = {Task.SEG: 140_000, Task.DET: 200_000, Task.CLS: 12_000}
-_PICTURES = {Task.SEG: 2_913, Task.DET: 123_287, Task.CLS: 13_394}
+_PICTURE = {"seg": 140_000, "det": 200_000, "cls": 12_000}
+_PICTURES = {"seg": 2_913, "det": 123_287, "cls": 13_394}
 
 
 def missing_bytes(downloads: Sequence[Archive], raw: Path) -> int:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from onehead_avl.tasks import Task
+from scenarios.challenge import KINDS
 
 
 def summary(manifest: dict[str, Any]) -> str:
@@ -13,7 +13,7 @@ def summary(manifest: dict[str, Any]) -> str:
         classes = sorted(train["classes"].keys() | val["classes"].keys())
         rarest = [min(split["classes"].get(name, 0) for name in classes) for split in (train, val)]
         lines.append(
-            f"{Task.from_key(key).title}: {train['pictures']} train and {val['pictures']} val pictures, "
+            f"{KINDS[key]}: {train['pictures']} train and {val['pictures']} val pictures, "
             f"{len(classes)} classes, each in at least {rarest[0]} train and {rarest[1]} val pictures"
         )
         if "boxes" in train:

@@ -5,14 +5,13 @@ from pathlib import PurePosixPath
 
 from onehead_avl.errors import DataError
 from onehead_avl.prepare.archives import Tree
-from onehead_avl.prepare.official import FOLDERS, NewFile, OfficialSet
+from onehead_avl.prepare.official import NewFile, OfficialSet
 from onehead_avl.prepare.pictures import Mask, Picture, decode_mask, decode_picture
 from onehead_avl.prepare.progress import bar
 from onehead_avl.prepare.selection import Candidate
-from onehead_avl.tasks import Task
+from scenarios.challenge import FOLDERS
 from scenarios.classes import VOC_CLASSES
-
-_VOID = 255
+from scenarios.rules import VOID, values_without_class
 
 
 class Voc(OfficialSet):
@@ -37,7 +36,7 @@ class Voc(OfficialSet):
                 for stem in stems:
                     name = f"JPEGImages/{stem}.jpg"
                     values = self._mask(name).values
-                    classes = frozenset(VOC_CLASSES[value] for value in values if value not in (0, _VOID))
+                    classes = frozenset(VOC_CLASSES[value] for value in values if value not in (0, VOID))
                     self.candidates.append(Candidate(name, split, classes))
                     progress.update()
 
@@ -53,7 +52,7 @@ class Voc(OfficialSet):
         """Pictures and masks under their own names, side by side."""
         for candidate in chosen:
             for name in (candidate.name, _mask_of(candidate.name)):
-                path = f"{FOLDERS[Task.SEG]}/{split}/{PurePosixPath(name).name}"
+                path = f"{FOLDERS['seg']}/{split}/{PurePosixPath(name).name}"
                 yield NewFile(path, self._tree.read(name), split, f"VOC2012/{name}", candidate.split)
 
     def _mask(self, name: str) -> Mask:
@@ -67,10 +66,10 @@ def require_classes(mask: Mask, where: str) -> Mask:
     Raises:
         DataError: Some are not.
     """
-    unknown = [value for value in mask.values if value >= len(VOC_CLASSES) and value != _VOID]
+    unknown = values_without_class(mask.values)
     if unknown:
         raise DataError(
-            f"{where}: expected mask values 0 to {len(VOC_CLASSES) - 1} and {_VOID}, found "
+            f"{where}: expected mask values 0 to {len(VOC_CLASSES) - 1} and {VOID}, found "
             f"{', '.join(map(str, unknown))}; store class indices, not colours"
         )
     return mask

@@ -2,46 +2,31 @@
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from onehead_avl.model.decode import decode_classification, decode_detection, decode_segmentation
+from onehead_avl.evaluation.record import Record, Rule
 from onehead_avl.model.network import OneHeadNet
-from onehead_avl.report.results import Outcome, Stage
-from onehead_avl.tasks import Task
 
 LATENCY_SIZE = 512
 MAX_DROP = 0.05
 
+_STREAM = "challenge"
+_KINDS = ["classification", "detection", "segmentation"]
 
-@dataclass(frozen=True)
-class Rule:
-    """A row of the checklist.
 
-    Attributes:
-        name: What is limited.
-        measured: What was measured, ready to print; ``None`` if it was not.
-        limit: What is allowed, ready to print.
-        passed: Whether they agree; ``None`` if it was not measured.
-    """
-
-    name: str
-    measured: str | None
-    limit: str
-    passed: bool | None
+def applies(record: Record) -> bool:
+    """Whether the rules are meant for the stream of a run: for the challenge alone, on whatever data."""
+    return record.stream == _STREAM and sorted(each.kind for each in record.experiences) == _KINDS
 
 
 def checklist(
     *,
     model: OneHeadNet,
     latency_ms: float,
-    stages: Sequence[Stage],
-    outcomes: Sequence[Outcome],
+    record: Record,
     replayed: int | None,
-    pictures: Mapping[Task, tuple[int, int]],
     keeps: str | None = None,
     keeps_allowed: bool | None = None,
 ) -> list[Rule]:
@@ -50,43 +35,37 @@ def checklist(
     Args:
         model: The trained network.
         latency_ms: Of :func:`latency`.
-        stages: What was trained.
-        outcomes: What became of each metric.
+        record: What was trained and measured.
         replayed: The most samples replayed in a step; ``None`` if unknown.
-        pictures: Training and validation pictures of each task of the stream.
         keeps: What the strategy keeps beside the model; ``None`` if unknown.
         keeps_allowed: Whether the challenge allows that.
     """
     millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     layers = sum(isinstance(module, nn.Conv2d | nn.Linear) for module in model.head.modules())
-    hours = sum(stage.seconds for stage in stages) / 3600
-    most = tuple(max(counts) for counts in zip(*pictures.values(), strict=True))
+    train, val = (max(getattr(each, split) for each in record.experiences) for split in ("train", "val"))
+    (detected,) = (len(each.classes) for each in record.experiences if each.kind == "detection")
     rules = [
         Rule("parameters", f"{millions:.2f} M", "< 8 M", millions < 8),
         Rule("head layers", str(layers), "2 or 3", layers in (2, 3)),
         Rule(f"one {LATENCY_SIZE} x {LATENCY_SIZE} image", f"{latency_ms:.0f} ms", "<= 150 ms", latency_ms <= 150),
-        Rule("training time", _duration(hours * 3600), "<= 2 h", hours <= 2),
-        Rule("train / val images a task", f"{most[0]} / {most[1]}", "240 / 60", most[0] <= 240 and most[1] <= 60),
-        Rule("detection classes", str(model.layout.n_det), "10", model.layout.n_det == 10),
+        Rule("training time", _duration(record.seconds), "<= 2 h", record.seconds <= 2 * 3600),
+        Rule("train / val images a task", f"{train} / {val}", "240 / 60", train <= 240 and val <= 60),
+        Rule("detection classes", str(detected), "10", detected == 10),
         Rule(
             "replayed images a step",
             None if replayed is None else str(replayed),
             "<= 10",
             None if replayed is None else replayed <= 10,
         ),
-        Rule(
-            "what the strategy keeps",
-            keeps,
-            "no samples but segmentation",
-            keeps_allowed,
-        ),
+        Rule("what the strategy keeps", keeps, "no samples but segmentation", keeps_allowed),
     ]
-    for each in outcomes:
-        if each.metric != each.task.metric or len(stages) == 1:
+    stages = record.stages
+    for each in record.outcomes:
+        if not each.measure.primary or len(stages) == 1:
             continue
-        if each.task not in stages[-1].tasks:
-            rules.append(_drop_rule(f"{each.metric} drop from just learned", each.drop_from_just_learned))
-        rules.append(_drop_rule(f"{each.metric} drop from single task", each.drop_from_single_task))
+        if each.measure.experience not in stages[-1].experiences:
+            rules.append(_drop_rule(f"{each.measure.metric} drop from just learned", each.drop_from_just_learned))
+        rules.append(_drop_rule(f"{each.measure.metric} drop from single task", each.drop_from_single_task))
     return rules
 
 
@@ -99,7 +78,7 @@ def _drop_rule(name: str, drop: float | None) -> Rule:
 
 @torch.no_grad()
 def latency(model: OneHeadNet, device: torch.device, repeats: int = 10) -> float:
-    """Milliseconds from one 512 x 512 image to its mask, boxes and class: the median of some repetitions."""
+    """Milliseconds from one 512 x 512 image to the predictions of all heads: the median of some repetitions."""
     training = model.training
     model.eval()
     image = torch.zeros(1, 3, LATENCY_SIZE, LATENCY_SIZE, device=device)
@@ -108,9 +87,8 @@ def latency(model: OneHeadNet, device: torch.device, repeats: int = 10) -> float
     for _ in range(repeats + 2):
         start = time.perf_counter()
         output = model(image)
-        decode_segmentation(output, size, model.layout)
-        decode_detection(output, size, model.layout)
-        decode_classification(output, model.layout)
+        for part in model.layout.heads:
+            part.kind.decode(part.of(output), size)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         times.append(time.perf_counter() - start)

@@ -5,36 +5,25 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
 
-from onehead_avl.report.results import SCORES
-from onehead_avl.report.statistics import Difference, Summary, paired_difference, summarise
-from onehead_avl.tasks import Task
-from strategies.named import BASELINES
+from onehead_avl.evaluation.outcomes import Measure, mean, single_task_shares
+from onehead_avl.evaluation.record import Record
+from onehead_avl.evaluation.statistics import Difference, Summary, paired_difference, summarise
 
-METRICS = {metric: task for task, metrics in SCORES.items() for metric in metrics}
-"""Every metric and its task."""
-
-QUANTITIES = ("just_learned", "final", "drop_from_just_learned", "drop_from_single_task")
+QUANTITIES = (
+    *("just_learned", "final", "forward_transfer"),
+    *("drop_from_just_learned", "drop_from_single_task", "share_of_single_task"),
+)
 """What is summarised of each metric."""
 
+COSTS = ("seconds", "peak_memory_bytes", "stored_bytes")
+"""What is summarised of a run beside its metrics."""
+
 COLUMNS = (
-    "strategy",
-    "order",
-    "seed",
-    "status",
-    "metric",
-    "just_learned",
-    "final",
-    "single_task",
-    "forgetting",
-    "drop_from_just_learned",
-    "drop_from_single_task",
-    "pictures_low",
-    "pictures_high",
-    "seconds",
-    "peak_memory_bytes",
-    "stored_bytes",
+    *("strategy", "order", "seed", "status", "experience", "metric", "higher_is_better"),
+    *("just_learned", "final", "single_task", "forgetting", "forward_transfer"),
+    *("drop_from_just_learned", "drop_from_single_task", "share_of_single_task", "images_low", "images_high"),
+    *COSTS,
     "reason",
 )
 """Of ``comparison.csv``; a row for each metric of each run, and one for a run that failed."""
@@ -46,41 +35,41 @@ class Run:
 
     Attributes:
         strategy: Its name.
-        order: Keys of the tasks.
+        order: Names of the experiences.
         seed: Its random seed.
-        results: What ``results.json`` holds; ``None`` if the run failed.
+        record: What it left; ``None`` if it failed.
         reason: Why it failed.
-        single_task: Metric values of the same model trained on each task alone, from the same seed, where known.
     """
 
     strategy: str
     order: tuple[str, ...]
     seed: int
-    results: Mapping[str, Any] | None
+    record: Record | None
     reason: str | None = None
-    single_task: Mapping[str, float | None] | None = None
 
-    def value(self, metric: str, quantity: str) -> float | None:
-        """A quantity of a metric: a key of its outcome in ``results.json``; ``None`` if it was not measured."""
-        outcome = (self.results or {}).get("metrics", {}).get("outcomes", {}).get(metric)
+    def value(self, measure: Measure, quantity: str) -> float | None:
+        """A quantity of a metric: an attribute of its outcome; ``None`` if it was not measured."""
+        outcome = None if self.record is None else self.record.outcome(measure)
         if outcome is None:
             return None
-        # A model for each task forgets nothing: what it learned is what it ends with.
-        separate = self.strategy == "from-scratch"
-        final = outcome["just_learned"] if separate else outcome["final"]
-        if quantity == "final":
-            return final
-        if quantity == "single_task":
-            return (self.single_task or {}).get(metric, outcome["single_task"])
-        if quantity == "drop_from_single_task":
-            alone = self.value(metric, "single_task")
-            return None if separate or not alone or final is None else (alone - final) / alone
-        return outcome[quantity]
+        if self.record.separate:  # a network for each experience forgets nothing: what it learned is what it ends with
+            if quantity == "final":
+                return outcome.just_learned
+            if quantity in ("drop_from_single_task", "share_of_single_task"):  # it would be compared with itself
+                return None
+        return getattr(outcome, quantity)
 
     @property
-    def seconds(self) -> float | None:
-        """The time of training."""
-        return None if self.results is None else sum(self.results["seconds"].values())
+    def share_of_single_task(self) -> float | None:
+        """The final share of single-task performance, averaged over experiences; ``None`` where it means nothing."""
+        if self.record is None or self.record.separate:
+            return None
+        shares = single_task_shares(self.record.outcomes)
+        return shares[-1] if shares else None
+
+    def cost(self, name: str) -> float | None:
+        """One of :data:`COSTS`."""
+        return None if self.record is None else getattr(self.record, name)
 
 
 @dataclass(frozen=True)
@@ -89,7 +78,7 @@ class Entry:
 
     Attributes:
         strategy: Its name.
-        order: Keys of the tasks.
+        order: Names of the experiences.
         runs: Its runs, by seed.
     """
 
@@ -100,26 +89,29 @@ class Entry:
     @property
     def finished(self) -> list[Run]:
         """The runs that did not fail."""
-        return [run for run in self.runs if run.results is not None]
+        return [run for run in self.runs if run.record is not None]
 
     @property
     def failed(self) -> list[Run]:
         """The runs that failed."""
-        return [run for run in self.runs if run.results is None]
+        return [run for run in self.runs if run.record is None]
 
-    def by_seed(self, metric: str, quantity: str) -> dict[int, float]:
+    def by_seed(self, measure: Measure, quantity: str) -> dict[int, float]:
         """The measured values of a quantity."""
-        values = {run.seed: run.value(metric, quantity) for run in self.finished}
+        values = {run.seed: run.value(measure, quantity) for run in self.finished}
         return {seed: value for seed, value in values.items() if value is not None}
 
-    def summary(self, metric: str, quantity: str) -> Summary | None:
+    def summary(self, measure: Measure, quantity: str) -> Summary | None:
         """The quantity over seeds; ``None`` if no run measured it."""
-        return summarise(list(self.by_seed(metric, quantity).values()))
+        return summarise(list(self.by_seed(measure, quantity).values()))
+
+    def share_of_single_task(self) -> Summary | None:
+        """The average final share of single-task performance over seeds."""
+        return _summary([run.share_of_single_task for run in self.finished])
 
     def cost(self, name: str) -> Summary | None:
-        """``seconds``, ``peak_memory_bytes`` or ``stored_bytes`` over seeds."""
-        values = [run.seconds if name == "seconds" else run.results[name] for run in self.finished]
-        return summarise([value for value in values if value is not None])
+        """One of :data:`COSTS` over seeds."""
+        return _summary([run.cost(name) for run in self.finished])
 
 
 @dataclass(frozen=True)
@@ -139,11 +131,24 @@ class Comparison:
         """The orders that occur."""
         return list(dict.fromkeys(entry.order for entry in self.entries))
 
-    def difference(self, entry: Entry, metric: str, quantity: str = "final") -> Difference | None:
+    @cached_property
+    def measures(self) -> list[Measure]:
+        """Every metric of the experiences that some run learned, as the stream defines them."""
+        learned = {name for order in self.orders for name in order}
+        records = [run.record for entry in self.entries for run in entry.finished]
+        found = {measure.title: measure for record in records for measure in record.measures}
+        return [measure for measure in found.values() if measure.experience in learned]
+
+    @property
+    def primary(self) -> list[Measure]:
+        """The metrics by which the experiences are judged."""
+        return [measure for measure in self.measures if measure.primary]
+
+    def difference(self, entry: Entry, measure: Measure, quantity: str = "final") -> Difference | None:
         """The paired difference of a quantity to the reference in the same order; ``None`` without shared seeds."""
         for other in self.entries:
             if other.strategy == self.reference and other.order == entry.order and other is not entry:
-                return paired_difference(entry.by_seed(metric, quantity), other.by_seed(metric, quantity))
+                return paired_difference(entry.by_seed(measure, quantity), other.by_seed(measure, quantity))
         return None
 
 
@@ -152,16 +157,23 @@ def compare(runs: Sequence[Run], reference: str | None = None) -> Comparison:
 
     Args:
         runs: In the order to be shown.
-        reference: What to compare with; by default ``replay`` if it is there, else the first strategy that is no
-            baseline, else the first.
+        reference: What to compare with; by default ``replay`` if it is there, else the first strategy that finished
+            and learned in sequence with one network, else the first.
     """
     groups: dict[tuple[str, tuple[str, ...]], list[Run]] = {}
     for run in runs:
         groups.setdefault((run.strategy, run.order), []).append(run)
     names = [strategy for strategy, _ in groups]
     entries = tuple(Entry(strategy, order, tuple(of)) for (strategy, order), of in groups.items())
-    candidates = [name for name in names if name not in BASELINES] or names
+    candidates = [entry.strategy for entry in entries if entry.finished and not _is_baseline(entry)] or names
     return Comparison(entries, reference or ("replay" if "replay" in names else candidates[0]))
+
+
+def _is_baseline(entry: Entry) -> bool:
+    """Whether it learned a network for each experience, or all experiences at once."""
+    return any(
+        run.record.separate or any(len(stage.experiences) > 1 for stage in run.record.stages) for run in entry.finished
+    )
 
 
 def as_csv(comparison: Comparison) -> str:
@@ -172,16 +184,25 @@ def as_csv(comparison: Comparison) -> str:
     for entry in comparison.entries:
         for run in entry.runs:
             common = {"strategy": run.strategy, "order": " ".join(run.order), "seed": run.seed}
-            if run.results is None:
+            if run.record is None:
                 table.writerow({**common, "status": "failed", "reason": run.reason})
                 continue
-            common |= {name: run.results[name] for name in ("peak_memory_bytes", "stored_bytes")}
-            common |= {"status": "finished", "seconds": run.seconds}
-            for metric in run.results["metrics"]["outcomes"]:
-                low, high = run.results["intervals"].get(metric) or (None, None)
-                values = {name: run.value(metric, name) for name in (*QUANTITIES, "single_task", "forgetting")}
-                table.writerow({**common, "metric": metric, **values, "pictures_low": low, "pictures_high": high})
+            common |= {"status": "finished", **{name: run.cost(name) for name in COSTS}}
+            for outcome in run.record.outcomes:
+                table.writerow(common | _row(run, outcome.measure))
     return file.getvalue()
+
+
+def _row(run: Run, measure: Measure) -> dict:
+    low, high = run.record.intervals.get(measure.experience, {}).get(measure.metric) or (None, None)
+    return {
+        "experience": measure.experience,
+        "metric": measure.metric,
+        "higher_is_better": measure.higher_is_better,
+        **{name: run.value(measure, name) for name in (*QUANTITIES, "single_task", "forgetting")},
+        "images_low": low,
+        "images_high": high,
+    }
 
 
 def as_json(comparison: Comparison) -> dict:
@@ -194,24 +215,32 @@ def as_json(comparison: Comparison) -> dict:
                 "order": list(entry.order),
                 "seeds": [run.seed for run in entry.finished],
                 "failed": [{"seed": run.seed, "reason": run.reason} for run in entry.failed],
-                "metrics": {
-                    metric: {
-                        "task": task.key,
-                        **{quantity: _dict(entry.summary(metric, quantity)) for quantity in QUANTITIES},
-                        "difference": _dict(comparison.difference(entry, metric)),
+                "experiences": {
+                    name: {
+                        measure.metric: _measured(comparison, entry, measure)
+                        for measure in comparison.measures
+                        if measure.experience == name
                     }
-                    for metric, task in METRICS.items()
-                    if task.key in entry.order
+                    for name in entry.order
                 },
-                "cost": {name: _dict(entry.cost(name)) for name in ("seconds", "peak_memory_bytes", "stored_bytes")},
+                "share_of_single_task": _dict(entry.share_of_single_task()),
+                "cost": {name: _dict(entry.cost(name)) for name in COSTS},
             }
             for entry in comparison.entries
         ],
     }
 
 
+def _measured(comparison: Comparison, entry: Entry, measure: Measure) -> dict:
+    return {
+        "higher_is_better": measure.higher_is_better,
+        **{quantity: _dict(entry.summary(measure, quantity)) for quantity in QUANTITIES},
+        "difference": _dict(comparison.difference(entry, measure)),
+    }
+
+
 def plasticity(run: Run) -> float | None:
-    """How well tasks were learned in their turn: the mean share of the single-task value, first task left out.
+    """How well experiences were learned in their turn: the mean share of the single-task value, the first left out.
 
     ``None`` where a value is unknown.
     """
@@ -219,19 +248,17 @@ def plasticity(run: Run) -> float | None:
 
 
 def stability(run: Run) -> float | None:
-    """How much was kept: the mean share of the just-learned value at the end, last task left out."""
+    """How much was kept: the mean share of the just-learned value at the end, the last experience left out."""
     return _mean_share(run, "final", "just_learned", run.order[:-1])
 
 
-def _mean_share(run: Run, of: str, to: str, keys: Sequence[str]) -> float | None:
-    shares = []
-    for key in keys:
-        metric = Task.from_key(key).metric
-        value, base = run.value(metric, of), run.value(metric, to)
-        if value is None or not base:
-            return None
-        shares.append(value / base)
-    return sum(shares) / len(shares) if shares else None
+def _mean_share(run: Run, of: str, to: str, names: Sequence[str]) -> float | None:
+    measures: Mapping[str, Measure] = {each.experience: each for each in run.record.measures if each.primary}
+    return mean([measures[name].share(run.value(measures[name], of), run.value(measures[name], to)) for name in names])
+
+
+def _summary(values: Sequence[float | None]) -> Summary | None:
+    return summarise([value for value in values if value is not None])
 
 
 def _dict(value: Summary | Difference | None) -> dict | None:

@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy
 from matplotlib.figure import Figure
 
+from onehead_avl.evaluation.statistics import summarise
 from onehead_avl.report.comparison import Comparison, Entry, plasticity, stability
-from onehead_avl.report.plots import COLOURS, save_figure
-from onehead_avl.report.statistics import summarise
-from onehead_avl.tasks import Task
+from onehead_avl.report.plots import colour_of, save_figure
 
 
 def plot_comparison(folder: Path, comparison: Comparison) -> None:
@@ -22,59 +21,61 @@ def plot_comparison(folder: Path, comparison: Comparison) -> None:
     if not entries:
         return
     labels = [_label(comparison, entry) for entry in entries]
-    save_figure(_final(entries, labels), folder / "final.png")
-    save_figure(_forgetting(entries, labels), folder / "forgetting.png")
+    save_figure(_final(comparison, entries, labels), folder / "final.png")
+    save_figure(_forgetting(comparison, entries, labels), folder / "forgetting.png")
     save_figure(_plasticity_stability(entries, labels), folder / "plasticity_stability.png")
     save_figure(_cost(entries, labels), folder / "cost.png")
 
 
-def _final(entries: Sequence[Entry], labels: Sequence[str]) -> Figure:
+def _final(comparison: Comparison, entries: Sequence[Entry], labels: Sequence[str]) -> Figure:
     """Bars of the final metrics with their intervals over seeds."""
-    figure, panels = _panels(len(Task), len(entries))
-    for axes, task in zip(panels, Task, strict=True):
+    figure, panels = _panels(len(comparison.primary), len(entries))
+    for position, (axes, measure) in enumerate(zip(panels, comparison.primary, strict=True)):
         for row, entry in enumerate(entries):
-            summary = entry.summary(task.metric, "final")
+            summary = entry.summary(measure, "final")
             if summary is not None:
-                axes.barh(row, summary.mean, color=COLOURS[task])
+                axes.barh(row, summary.mean, color=colour_of(position))
                 if summary.interval is not None:
                     axes.plot(summary.interval, [row, row], color="0.2", linewidth=1.5)
-        axes.set(title=task.title, xlabel=f"{task.metric} after the last stage", xlim=(0, None))
+        direction = "" if measure.higher_is_better else " (low is good)"
+        axes.set(title=measure.experience, xlabel=f"{measure.metric} after the last stage{direction}")
     _name_rows(panels, labels)
     return figure
 
 
-def _forgetting(entries: Sequence[Entry], labels: Sequence[str]) -> Figure:
+def _forgetting(comparison: Comparison, entries: Sequence[Entry], labels: Sequence[str]) -> Figure:
     """A heat map of what was lost of the just-learned values."""
-    table = numpy.full((len(entries), len(Task)), numpy.nan)
+    measures = comparison.primary
+    table = numpy.full((len(entries), len(measures)), numpy.nan)
     for row, entry in enumerate(entries):
-        for task in Task:
-            summary = entry.summary(task.metric, "drop_from_just_learned")
+        for column, measure in enumerate(measures):
+            summary = entry.summary(measure, "drop_from_just_learned")
             if summary is not None:
-                table[row, task] = summary.mean
-    figure = Figure(figsize=(6, 1.5 + 0.3 * len(entries)), layout="constrained")
-    axes = figure.add_subplot(title="Lost of the just-learned value (empty: the last task, or not measured)")
+                table[row, column] = summary.mean
+    figure = Figure(figsize=(3 + len(measures), 1.5 + 0.3 * len(entries)), layout="constrained")
+    axes = figure.add_subplot(title="Lost of the just-learned value (empty: the last experience, or not measured)")
     image = axes.imshow(table, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
     for (row, column), value in numpy.ndenumerate(table):
         if not numpy.isnan(value):
             axes.text(column, row, f"{value:+.0%}", ha="center", va="center", color="w" if abs(value) > 0.6 else "k")
-    axes.set_xticks(range(len(Task)), [f"{task.title}\n{task.metric}" for task in Task])
+    axes.set_xticks(range(len(measures)), [f"{measure.experience}\n{measure.metric}" for measure in measures])
     axes.set_yticks(range(len(entries)), labels)
     figure.colorbar(image, ax=axes, format=lambda value, _: f"{value:+.0%}")
     return figure
 
 
 def _plasticity_stability(entries: Sequence[Entry], labels: Sequence[str]) -> Figure:
-    """How well new tasks were learned against how much of the old was kept."""
+    """How well new experiences were learned against how much of the old was kept."""
     figure = Figure(figsize=(8, 6), layout="constrained")
     axes = figure.add_subplot(
         title="Plasticity against stability",
-        xlabel="kept of old tasks (final / just learned)",
-        ylabel="learned of new tasks (just learned / single task)",
+        xlabel="kept of old experiences (final / just learned)",
+        ylabel="learned of new experiences (just learned / single task)",
     )
     for entry, label in zip(entries, labels, strict=True):
         x, y = (_mean(entry, measure) for measure in (stability, plasticity))
         if x is not None and y is not None:
-            axes.plot(x, y, "o", color=COLOURS[0])
+            axes.plot(x, y, "o", color=colour_of(0))
             axes.annotate(label, (x, y), xytext=(5, 3), textcoords="offset points", fontsize=8)
     for line in (axes.axvline, axes.axhline):
         line(1, color="0.7", linestyle="--", linewidth=1)
@@ -102,7 +103,7 @@ def _cost(entries: Sequence[Entry], labels: Sequence[str]) -> Figure:
 
 def _panels(columns: int, rows: int) -> tuple[Figure, Sequence]:
     figure = Figure(figsize=(4 * columns, 1.5 + 0.28 * rows), layout="constrained")
-    return figure, figure.subplots(1, columns, sharey=True)
+    return figure, figure.subplots(1, columns, sharey=True, squeeze=False)[0]
 
 
 def _name_rows(panels: Sequence, labels: Sequence[str]) -> None:

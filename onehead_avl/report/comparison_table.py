@@ -2,40 +2,41 @@
 
 from collections.abc import Sequence
 
-from onehead_avl.report.comparison import METRICS, Comparison, Entry
-from onehead_avl.report.statistics import Difference, Summary
+from onehead_avl.evaluation.outcomes import Measure
+from onehead_avl.evaluation.statistics import Difference, Summary
+from onehead_avl.report.comparison import Comparison, Entry
 from onehead_avl.report.table import NOTHING, layout_table
-from onehead_avl.tasks import Task
+
+_FEW = 3  # experiences of which secondary metrics have columns, too
 
 _DROPS = (("forgetting", "+.3f"), ("drop_from_just_learned", "+.0%"), ("drop_from_single_task", "+.0%"))
 
 
 def final_rows(comparison: Comparison) -> list[list[str]]:
-    """Each task's metric after the last stage, over seeds; the first row is the header."""
-    metrics = [metric for metric, task in METRICS.items() if any(task.key in order for order in comparison.orders)]
-    rows = [[*_head(comparison), "seeds", *metrics]]
+    """Each experience's metrics after the last stage, over seeds; the first row is the header."""
+    measures = comparison.measures if len(comparison.primary) <= _FEW else comparison.primary
+    rows = [[*_head(comparison), "seeds", *(measure.title for measure in measures), "of single task"]]
     for entry in comparison.entries:
         cells = [
-            _mean(entry.summary(metric, "final"), ".3f") + _mark(comparison.difference(entry, metric))
-            for metric in metrics
+            _mean(entry.summary(measure, "final"), ".3f") + _mark(comparison.difference(entry, measure), measure)
+            for measure in measures
         ]
-        rows.append([*_name(comparison, entry), _seeds(entry), *cells])
+        rows.append([*_name(comparison, entry), _seeds(entry), *cells, _mean(entry.share_of_single_task(), ".3f")])
     return rows
 
 
 def drop_rows(comparison: Comparison) -> list[list[str]]:
     """Just-learned values, and what was lost of them and of the single-task values, absolute and relative."""
-    tasks = [task for task in Task if any(task.key in order for order in comparison.orders)]
     header = [*_head(comparison)]
-    for task in tasks:
-        header += [f"{task.metric} learned", "drop", "relative", "to single"]
+    for measure in comparison.primary:
+        header += [f"{measure.title} learned", "drop", "relative", "to single"]
     rows = [header]
     for entry in comparison.entries:
         cells = []
-        for task in tasks:
+        for measure in comparison.primary:
             cells += [
-                _mean(entry.summary(task.metric, "just_learned"), ".3f"),
-                *(_bare(entry.summary(task.metric, name), form) for name, form in _DROPS),
+                _mean(entry.summary(measure, "just_learned"), ".3f"),
+                *(_bare(entry.summary(measure, name), form) for name, form in _DROPS),
             ]
         rows.append([*_name(comparison, entry), *cells])
     return rows
@@ -58,9 +59,11 @@ def cost_rows(comparison: Comparison) -> list[list[str]]:
 
 
 def console(comparison: Comparison) -> str:
-    """The tables for the console."""
-    tables = [layout_table(final_rows(comparison)), layout_table(drop_rows(comparison)), notes(comparison)]
-    return "\n\n".join(tables)
+    """The tables for the console; what was lost of many experiences is too wide for it."""
+    tables = [layout_table(final_rows(comparison))]
+    if len(comparison.primary) <= _FEW:
+        tables.append(layout_table(drop_rows(comparison)))
+    return "\n\n".join([*tables, notes(comparison)])
 
 
 def markdown(comparison: Comparison) -> str:
@@ -77,32 +80,34 @@ def markdown(comparison: Comparison) -> str:
 def notes(comparison: Comparison) -> str:
     """How to read the tables, and which runs failed."""
     lines = [
-        "Means, +- standard deviation over seeds. Drop: just learned minus final, so a gain is negative; relative to "
-        "the just-learned value; to single: the loss relative to the single-task value.",
+        "Means, +- standard deviation over seeds. Of single task: the final share of single-task performance, averaged "
+        "over experiences. Drop: how much worse than just learned, so a gain is negative; relative to the just-learned "
+        "value; to single: the loss relative to the single-task value.",
         f"Marks > and <: better and worse than {comparison.reference}: the 95 % interval of the paired difference over "
         "seeds excludes zero. Without a mark the difference is within the noise, or there is one seed only.",
         f"{NOTHING}: not measured, or without meaning.",
-        *_picture_note(comparison),
+        *_image_note(comparison),
     ]
     for entry in comparison.entries:
         lines += [f"{entry.strategy}, seed {run.seed}: failed: {run.reason}" for run in entry.failed]
     return "\n\n".join(lines)
 
 
-def _picture_note(comparison: Comparison) -> list[str]:
-    """How far final values would move with other validation pictures, which no number of seeds tells."""
+def _image_note(comparison: Comparison) -> list[str]:
+    """How far final values would move with other validation images, which no number of seeds tells."""
+    records = [run.record for entry in comparison.entries for run in entry.finished]
     widths = {}
-    for task in Task:
-        runs = [run for entry in comparison.entries for run in entry.finished]
-        spans = [span for run in runs if (span := run.results["intervals"].get(task.metric)) is not None]
-        if spans:
-            widths[task.metric] = sum(high - low for low, high in spans) / len(spans) / 2
+    for measure in comparison.primary:
+        spans = [record.intervals.get(measure.experience, {}).get(measure.metric) for record in records]
+        halves = [(span[1] - span[0]) / 2 for span in spans if span is not None]
+        if halves:
+            widths[measure.title] = sum(halves) / len(halves)
     if not widths:
         return []
-    listed = ", ".join(f"{metric} by {width:.3f}" for metric, width in widths.items())
+    listed = ", ".join(f"{title} by {width:.3f}" for title, width in widths.items())
     return [
-        f"Other validation pictures of the same kind and number may move a final value, on average: {listed} (half of "
-        "the 95 % bootstrap interval over pictures; comparison.csv has that of each run)."
+        f"Other validation images of the same kind and number may move a final value, on average: {listed} (half of "
+        "the 95 % bootstrap interval over images; comparison.csv has that of each run)."
     ]
 
 
@@ -129,10 +134,10 @@ def _bare(summary: Summary | None, form: str) -> str:
     return NOTHING if summary is None else format(summary.mean, form)
 
 
-def _mark(difference: Difference | None) -> str:
+def _mark(difference: Difference | None, measure: Measure) -> str:
     if difference is None or not difference.real:
         return ""
-    return " >" if difference.mean > 0 else " <"
+    return " >" if (difference.mean > 0) == measure.higher_is_better else " <"
 
 
 def _markdown_table(rows: Sequence[Sequence[str]]) -> str:

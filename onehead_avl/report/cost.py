@@ -52,7 +52,7 @@ def peak_memory() -> int | None:
 def stored_bytes(strategy: BaseTemplate, image_size: int) -> int:
     """What a strategy keeps from one experience to the next, beside its model.
 
-    Tensors and models count as they are, and a stored sample as its picture at the network's size, a byte for each
+    Tensors and models count as they are, and a stored sample as its image at the network's size, a byte for each
     channel and pixel.
 
     Args:

@@ -1,4 +1,4 @@
-"""Pictures of a run: the training loss, and how every task's metric moved."""
+"""Pictures of a run: the training loss, and how every experience's metric moved."""
 
 import csv
 from collections import defaultdict
@@ -8,12 +8,18 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from onehead_avl.files import replacing
+from onehead_avl.evaluation.outcomes import Stage
+from onehead_avl.evaluation.record import Record
 from onehead_avl.report.checklist import MAX_DROP
-from onehead_avl.report.results import Outcome, Stage
+from onehead_avl.system.files import replacing
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73")
-"""Of Okabe and Ito's palette, which colour-blind people can tell apart."""
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+"""Of Okabe and Ito, which colour-blind people can tell apart."""
+
+
+def colour_of(position: int) -> str:
+    """The colour of an experience, by its position in a stream."""
+    return PALETTE[position % len(PALETTE)]
 
 
 def plot_loss(path: Path, metrics_csv: Path, stages: Sequence[Stage]) -> None:
@@ -31,39 +37,44 @@ def plot_loss(path: Path, metrics_csv: Path, stages: Sequence[Stage]) -> None:
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.add_subplot(xlabel="epoch", ylabel="training loss", title="Training loss (replayed samples included)")
     for exp, points in sorted(curves.items()):
-        axes.plot(*zip(*points, strict=True), color=COLOURS[stages[exp].tasks[0]], label=stages[exp].title)
+        axes.plot(*zip(*points, strict=True), color=colour_of(exp), label=stages[exp].title)
     _mark_stages(axes, stages)
     axes.set_ylim(bottom=0)
     axes.legend()
     save_figure(figure, path)
 
 
-def plot_metrics(path: Path, metrics_csv: Path, stages: Sequence[Stage], outcomes: Sequence[Outcome]) -> None:
-    """Draw each task's metric across all stages, its just-learned baseline and the line 5 % below.
+def plot_metrics(path: Path, metrics_csv: Path, record: Record) -> None:
+    """Draw each experience's primary metric across all stages, its just-learned baseline and the line 5 % worse.
 
     Raises:
         OutputError: The picture cannot be written.
     """
-    main = [each for each in outcomes if each.metric == each.task.metric]
+    stages = record.stages
+    main = [each for each in record.outcomes if each.measure.primary]
     starts = _starts(stages)
     curves: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for row in _rows(metrics_csv):
         name, _, kind = row["metric"].partition("_")
         if kind == "Exp":
             done = starts[int(row["train_exp"])] + int(row["epoch"]) if row["train_exp"] else 0
-            curves[name].append((done, float(row["value"])))
+            curves[f"{row['experience']} {name}"].append((done, float(row["value"])))
     figure = Figure(figsize=(8, 2.6 * len(main)), layout="constrained")
-    for axes, each in zip(figure.subplots(len(main), sharex=True, squeeze=False).flat, main, strict=True):
-        colour = COLOURS[each.task]
-        epochs, values = zip(*curves[each.metric], strict=True) if curves[each.metric] else ((), ())
-        axes.plot(epochs, values, "o-", color=colour, markersize=4)
+    panels = figure.subplots(len(main), sharex=True, squeeze=False).flat
+    for position, (axes, each) in enumerate(zip(panels, main, strict=True)):
+        measure, points = each.measure, curves[each.measure.title]
+        epochs, values = zip(*points, strict=True) if points else ((), ())
+        axes.plot(epochs, values, "o-", color=colour_of(position), markersize=4)
         if each.just_learned is not None and each.own < len(stages) - 1:
             span = [starts[each.own + 1], starts[-1]]
+            margin = MAX_DROP * abs(each.just_learned)
+            worse = each.just_learned + (-margin if measure.higher_is_better else margin)
             axes.plot(span, [each.just_learned] * 2, "--", color="0.4", label="just learned")
-            axes.plot(span, [each.just_learned * (1 - MAX_DROP)] * 2, ":", color="0.4", label=f"{MAX_DROP:.0%} below")
+            axes.plot(span, [worse] * 2, ":", color="0.4", label=f"{MAX_DROP:.0%} worse")
             axes.legend(loc="lower right")
-        axes.set(ylabel=each.metric, title=each.task.title)
-        axes.set_ylim(bottom=0)
+        axes.set(ylabel=measure.metric, title=measure.experience)
+        if min(values, default=0) >= 0:
+            axes.set_ylim(bottom=0)
         _mark_stages(axes, stages)
     axes.set_xlabel("epoch")
     save_figure(figure, path)

@@ -1,12 +1,19 @@
-"""Plain-text tables for the console."""
+"""Plain-text tables for the console, and the values of single classes."""
 
-from collections.abc import Mapping, Sequence
+import csv
+import io
+from collections.abc import Sequence
 
-from onehead_avl.report.checklist import Rule
-from onehead_avl.report.results import Outcome, Stage
+from onehead_avl.evaluation.outcomes import mean, single_task_shares
+from onehead_avl.evaluation.record import Record, Rule
 
 NOTHING = "-"
 """What a cell shows that holds no measured value."""
+
+_MANY_STAGES = 4  # with more of them, values are shown with three decimals
+
+PER_CLASS_COLUMNS = ("experience", "class", "metric", "stage", "value")
+"""Of ``per_class.csv``."""
 
 
 def layout_table(rows: Sequence[Sequence[str]]) -> str:
@@ -22,37 +29,58 @@ def layout_table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
-def results_table(
-    stages: Sequence[Stage],
-    outcomes: Sequence[Outcome],
-    intervals: Mapping[str, Sequence[float] | None] | None = None,
-) -> str:
-    """The matrix with forgetting; a value in brackets is the one right after the task's own stage.
+def results_table(record: Record) -> str:
+    """The matrix of a run: every metric before training and after each stage, and what follows from it.
 
-    Args:
-        stages: What was learned, in order.
-        outcomes: What became of each metric.
-        intervals: Of the final values, over the validation pictures; without any the table has no column for them.
+    A value in brackets is the one right after the experience's own stage.
     """
-    header = ["metric", *(f"after {stage.key}" for stage in stages), "forgetting", "relative", "single task"]
-    header += [] if intervals is None else ["final, 95 %"]
-    rows = [header]
-    for each in outcomes:
+    form = ".3f" if len(record.stages) > _MANY_STAGES else ".4f"
+    titles = [stage.title for stage in record.stages]
+    rows = [["metric", "untrained", *titles, "forgetting", "relative", "forward", "single task", "final, 95 %"]]
+    for each in record.outcomes:
+        name, metric = each.measure.experience, each.measure.metric
+        better = "" if each.measure.higher_is_better else " (low)"
         rows.append(
             [
-                f"{each.task.title} {each.metric}",
-                *(f"[{number(v)}]" if i == each.own else f"{number(v)} " for i, v in enumerate(each.after)),
-                number(each.forgetting, "+.4f"),
+                f"{each.measure.title}{better}",
+                number(each.before, form),
+                *(f"[{number(v, form)}]" if i == each.own else f"{number(v, form)} " for i, v in enumerate(each.after)),
+                number(each.forgetting, f"+{form}"),
                 number(each.drop_from_just_learned, "+.1%"),
-                number(each.single_task),
-                *([] if intervals is None else [span(intervals.get(each.metric))]),
+                number(each.forward_transfer, f"+{form}"),
+                number(each.single_task, form),
+                span(record.intervals.get(name, {}).get(metric)),
             ]
         )
-    notes = ["[x]: right after the task's own stage. Forgetting: just learned minus final, so a gain is negative."]
-    if intervals is not None:
-        notes.append("final, 95 %: where the final value may lie with other validation pictures of this kind.")
-    notes.append("-: not measured, or without meaning for the last task.")
-    return "\n".join([layout_table(rows), *notes])
+    return "\n".join([layout_table(rows), *_averages(record), *_NOTES])
+
+
+_NOTES = (
+    "A column for each stage: the values after it; [x]: right after the experience's own stage.",
+    "Forgetting: how much worse than just learned, so a gain is negative; backward transfer is its negative.",
+    "Forward: how much better than untrained right before the own stage. (low): lower is better.",
+    "final, 95 %: where the final value may lie with other validation images of this kind.",
+    "-: not measured, or without meaning for the first or the last experience.",
+)
+
+
+def _averages(record: Record) -> list[str]:
+    """What is known of all experiences together, in sentences; an average with an unknown value is unknown."""
+    primary = [each for each in record.outcomes if each.measure.primary]
+    shares = single_task_shares(record.outcomes)
+    final, course = (shares[-1] if shares else None), mean(shares)
+    last = len(record.stages) - 1
+    lines = []
+    if len(primary) > 1 and final is not None:
+        over = "" if course is None else f", over the course of the stream {course:.3f}"
+        lines.append(f"Average share of single-task performance: final {final:.3f}{over}.")
+    forgotten = mean([each.drop_from_just_learned for each in primary if each.own < last])
+    if forgotten is not None:
+        lines.append(f"Average relative forgetting of what was learned before the last stage: {forgotten:+.1%}.")
+    transferred = mean([each.forward_transfer for each in primary if each.own > 0])
+    if transferred is not None:
+        lines.append(f"Average forward transfer: {transferred:+.4f}.")
+    return lines
 
 
 def checklist_table(rules: Sequence[Rule]) -> str:
@@ -64,6 +92,36 @@ def checklist_table(rules: Sequence[Rule]) -> str:
             *([rule.name, rule.measured or "not measured", rule.limit, verdict[rule.passed]] for rule in rules),
         ]
     )
+
+
+def per_class_table(record: Record) -> str:
+    """The values of single classes right after the own stage of their experience, and after the last stage."""
+    rows = [["class", "just learned", "final"]]
+    last = len(record.stages) - 1
+    for own, stage in enumerate(record.stages):
+        for name in stage.experiences:
+            for metric, learned in stage.per_class.get(name, {}).items():
+                # Of separate networks only the last one is there at the end.
+                meant = not record.separate or own == last
+                final = record.stages[-1].per_class.get(name, {}).get(metric, {}) if meant else {}
+                rows += [
+                    [f"{name} {metric} {called}", number(value), number(final.get(called))]
+                    for called, value in learned.items()
+                ]
+    return layout_table(rows)
+
+
+def per_class_csv(record: Record) -> str:
+    """The values of single classes after every stage, one a line: ``per_class.csv``; empty what was not measured."""
+    file = io.StringIO()
+    table = csv.writer(file, lineterminator="\n")
+    table.writerow(PER_CLASS_COLUMNS)
+    for stage in record.stages:
+        for experience, metrics in stage.per_class.items():
+            for metric, values in metrics.items():
+                for name, value in values.items():
+                    table.writerow([experience, name, metric, stage.title, value])
+    return file.getvalue()
 
 
 def number(value: float | None, form: str = ".4f") -> str:

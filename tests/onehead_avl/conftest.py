@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +10,38 @@ import pytest
 import torch
 from torch import Tensor
 
-from onehead_avl.model.layout import Layout
+from onehead_avl.evaluation.outcomes import Stage
+from onehead_avl.evaluation.record import Learned, Record
+from onehead_avl.kinds.kind import kind_of
+from onehead_avl.model.layout import Layout, layout_of_heads
 from onehead_avl.report.comparison import Run
-from onehead_avl.report.results import Stage, as_json, outcomes
-from onehead_avl.tasks import Task
 
 STRIDE, BOX_UNIT = 8, 32  # what the output's box parameters are measured in, in network pixels
 SURE = 20.0  # a logit whose sigmoid is 1 in float32
 
 CANONICAL = ("seg", "det", "cls")
-MAIN = ("mIoU", "AP50", "Top1")
+SEG, DET, CLS = range(3)  # task labels
+
+EXPERIENCES = (
+    Learned("seg", "segmentation", "seg", ("background", "cat"), {"mIoU": True}, 240, 60),
+    Learned("det", "detection", "det", ("cat", "dog"), {"AP50": True, "AP": True}, 200, 50),
+    Learned("cls", "classification", "cls", ("cat", "dog"), {"Top1": True, "Top5": True}, 100, 60),
+)
+
+
+def scores_of(row) -> dict:
+    """The scores of all metrics from the primary ones; AP is half of AP50, Top5 is unknown."""
+    seg, det, cls = row
+    return {"seg": {"mIoU": seg}, "det": {"AP50": det, "AP": None if det is None else det / 2}, "cls": {"Top1": cls}}
 
 
 @pytest.fixture
 def layout() -> Layout:
-    """Four segmentation, three detection and six classification classes."""
-    return Layout(n_seg=4, n_det=3, n_cls=6)
+    """Three experiences, seg, det and cls, with four, three and six classes."""
+    counts = {"seg": ("segmentation", 4), "det": ("detection", 3), "cls": ("classification", 6)}
+    return layout_of_heads(
+        [(name, name, kind_of(kind), [f"{name}{i}" for i in range(n)]) for name, (kind, n) in counts.items()]
+    )
 
 
 @pytest.fixture
@@ -33,7 +50,7 @@ def blank(layout: Layout) -> Callable[[int, int, int], Tensor]:
 
     def make(batch: int, rows: int, columns: int) -> Tensor:
         output = torch.zeros(batch, layout.channels, rows, columns)
-        output[:, layout.n_seg + 4 : layout.n_seg + 5 + layout.n_det] = -SURE
+        layout.parts[DET].of(output)[:, 4:] = -SURE
         return output
 
     return make
@@ -47,7 +64,7 @@ def place(layout: Layout) -> Callable[..., None]:
     """
 
     def write(output: Tensor, cell: tuple[int, int], box: tuple, label: int, score: float = 1.0) -> None:
-        (row, column), (x1, y1, x2, y2), start = cell, box, layout.n_seg
+        (row, column), (x1, y1, x2, y2), start = cell, box, layout.parts[DET].start
         logit = SURE if score == 1 else math.log(score / (1 - score))
         output[start : start + 4, row, column] = torch.tensor(
             [
@@ -64,26 +81,41 @@ def place(layout: Layout) -> Callable[..., None]:
 
 
 @pytest.fixture(scope="session")
-def finished() -> Callable[..., Run]:
-    """Make a finished run from the three main metrics after each of its stages; AP is half of AP50, Top5 is unknown."""
+def record() -> Callable[..., Record]:
+    """Make the record of a run of the challenge from the primary metrics after each of its stages.
 
-    def finished(strategy, seed, *rows, order=CANONICAL, single_task=None, **values) -> Run:
-        keys = [Task.from_key(key) for key in order]
-        tasks = [tuple(keys)] if len(rows) < len(keys) else [(key,) for key in keys]
-        stages = []
-        for of, row in zip(tasks, rows, strict=True):
-            scores = dict(zip(MAIN, row, strict=True))
-            scores["AP"] = None if scores["AP50"] is None else scores["AP50"] / 2
-            stages.append(Stage(of, 1, 60.0, scores))
-        followed = outcomes(stages, single_task, separate=strategy == "from-scratch")
-        results = {
-            "metrics": as_json(stages, followed),
-            "intervals": {"mIoU": [0.1, 0.9], "AP50": None},
-            "seconds": {stage.key: stage.seconds for stage in stages},
-            "peak_memory_bytes": 3 * 2**20,
-            "stored_bytes": 0,
-        }
-        return Run(strategy, tuple(order), seed, results | values, single_task=single_task)
+    A row holds mIoU, AP50 and Top1; AP is half of AP50, Top5 is unknown. Each stage took a minute.
+    """
+
+    def record(strategy, seed, *rows, order=CANONICAL, untrained=None, single_task=None, **values) -> Record:
+        learned = [tuple(order)] if len(rows) < len(order) else [(name,) for name in order]
+        stages = [Stage(names, 1, 60.0, scores_of(row)) for names, row in zip(learned, rows, strict=True)]
+        made = Record(
+            strategy=strategy,
+            options={strategy: {}},
+            seed=seed,
+            stream="challenge",
+            experiences=EXPERIENCES,
+            order=tuple(order),
+            stages=tuple(stages),
+            separate=strategy == "from-scratch",
+            untrained={} if untrained is None else scores_of(untrained),
+            single_task=single_task or {},
+            intervals={"seg": {"mIoU": (0.1, 0.9)}, "det": {"AP50": None}},
+            peak_memory_bytes=3 * 2**20,
+            stored_bytes=0,
+        )
+        return replace(made, **values)
+
+    return record
+
+
+@pytest.fixture(scope="session")
+def finished(record) -> Callable[..., Run]:
+    """Make a finished run from what ``record`` takes."""
+
+    def finished(strategy, seed, *rows, order=CANONICAL, **values) -> Run:
+        return Run(strategy, tuple(order), seed, record(strategy, seed, *rows, order=order, **values))
 
     return finished
 

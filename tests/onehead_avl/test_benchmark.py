@@ -1,18 +1,17 @@
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-import onehead_avl.compare
-import scenarios.embedded
+import onehead_avl.runs.compare
 from onehead_avl.benchmark import main
-from onehead_avl.lock import exclusive
+from onehead_avl.system.lock import exclusive
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 ONE_EPOCH = ("--image-size", "64", "--epochs", "1", "--batch-size", "4")
@@ -54,40 +53,49 @@ def test_the_command_trains_in_a_process_of_its_own(shared_mini_root, tmp_path):
         *("--order", "cls", "--output", tmp_path / "run", "--device", "cpu"),
     )
     assert done.returncode == 0, done.stderr
-    assert "classification Top1" in done.stdout
+    assert "cls Top1" in done.stdout
     assert f"written to {tmp_path / 'run'}" in done.stdout
     assert "Warning" not in done.stderr  # neither a missing solver nor anything else
     assert "Traceback" not in done.stderr
     found = json.loads((tmp_path / "run" / "results.json").read_text())
     assert found["order"] == ["cls"]
-    assert found["metrics"]["outcomes"]["Top1"]["forgetting"] is None
+    assert found["outcomes"]["cls"]["Top1"]["forgetting"] is None
 
 
-def test_without_data_the_embedded_set_is_learned_and_said_to_be_drawn(invoke, monkeypatch, tmp_path):
-    few = partial(scenarios.embedded.embedded_data, n_train=4, n_val=2)
-    monkeypatch.setattr(scenarios.embedded, "embedded_data", few)
+def test_without_data_the_embedded_set_is_learned_and_said_to_be_drawn(invoke, few_drawn, tmp_path):
     answer = invoke(main, *ONE_EPOCH, "--order", "det", "--output", tmp_path / "run", "--strategy", "naive")
     assert answer.status == 0, answer.err
     assert "The embedded data set: drawn scenes" in answer.out
     found = json.loads((tmp_path / "run" / "results.json").read_text())
-    assert {row["after"] for row in found["metrics"]["matrix"]} == {"det"}
+    assert [stage["experiences"] for stage in found["stages"]] == [["det"]]
     assert json.loads((tmp_path / "run" / "config.json").read_text())["backbone_weights"] == "none"
 
 
-def test_the_usual_folder_is_named_by_date_and_time(invoke, monkeypatch, tmp_path, shared_mini_root):
+@pytest.fixture
+def no_training(monkeypatch, record):
+    """Runs end at once."""
+
+    def run(config, stream, folder, single_task):
+        return record("replay", 0, (0.25, 0.125, 0.5), (0.25, 0.25, 0.5), (0.25, 0.25, 0.75))
+
+    monkeypatch.setattr(onehead_avl.runs.compare, "run", run)
+
+
+def test_the_usual_folder_is_named_by_date_and_time(invoke, monkeypatch, no_training, tmp_path, shared_mini_root):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(onehead_avl.compare, "run", lambda config, data, folder, single_task: "a table")
     answer = invoke(main, "--data", shared_mini_root, "--backbone-weights", "none")
     assert answer.status == 0
     (folder,) = (tmp_path / "runs").iterdir()
-    assert answer.out.endswith(f"\na table\n\nwritten to runs/{folder.name}\n\n")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", folder.name)
+    assert "\ncls Top1 " in answer.out
+    assert answer.out.endswith(f"\n\nwritten to runs/{folder.name}\n\n")
 
 
 def test_ctrl_c_ends_with_status_130(invoke, monkeypatch, tmp_path, shared_mini_root):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(onehead_avl.compare, "run", interrupted)
+    monkeypatch.setattr(onehead_avl.runs.compare, "run", interrupted)
     answer = invoke(main, "--data", shared_mini_root, "--output", tmp_path / "run")
     assert answer.status == 130
     assert answer.err.splitlines()[-1] == "stopped: what was written so far is kept"
@@ -102,7 +110,11 @@ def test_ctrl_c_ends_with_status_130(invoke, monkeypatch, tmp_path, shared_mini_
             ("--strategy", "wishful"),
             "unknown strategy 'wishful', expected some of naive, from-scratch, joint, cumulative, replay,",
         ),
-        (("--order", "seg", "depth"), "unknown task 'depth'"),
+        (("--order", "seg", "depth"), "unknown experience 'depth', expected some of seg, det, cls"),
+        (("--stream", "split6", "--order", "seg"), "unknown experience 'seg', expected some of seg-1, det-1, cls-1,"),
+        (("--stream", "split6", "--order", "all"), "--order all expects at most 4 experiences, but split6 has 6"),
+        (("--stream", "split7"), "unknown stream 'split7'"),
+        (("--stream", "nowhere.yaml"), "nowhere.yaml: expected a file that describes a stream, found none"),
         (("--epochs", "1", "2"), "--epochs expects"),
         (("--image-size", "50"), "--image-size expects"),
     ],
@@ -179,7 +191,7 @@ def empty_class(root):
     return path
 
 
-def missing_task(root):
+def missing_set(root):
     path = root / "imagenette_160"
     shutil.rmtree(path)
     return path
@@ -187,7 +199,7 @@ def missing_task(root):
 
 BREAKAGES = (
     *(truncated_jpeg, mask_of_another_size, missing_picture, unknown_category, box_outside, box_without_area),
-    *(empty_class, missing_task),
+    *(empty_class, missing_set),
 )
 
 
@@ -205,15 +217,14 @@ def test_all_that_is_wrong_with_the_data_is_reported_at_once(invoke, mini_root, 
     assert answer.status == 1
     assert "Traceback" not in answer.err + answer.out
     notes, report = answer.err.split("error: ")
-    assert "segmentation train has no example of" in notes
+    assert "seg train has no example of" in notes
     first, *lines = report.splitlines()
     assert first == f"3 problems in {mini_root}: the data cannot be used until each of them is mended"
     assert len(lines) == 3
     assert all(any(str(fragment) in line for line in lines) for fragment in broken)
 
 
-def test_what_is_only_worth_knowing_is_a_note_and_the_run_goes_on(invoke, monkeypatch, tmp_path, mini_root):
-    monkeypatch.setattr(onehead_avl.run, "run", lambda config, strategy, seed, data, folder: "a table")
+def test_what_is_only_worth_knowing_is_a_note_and_the_run_goes_on(invoke, no_training, tmp_path, mini_root):
     stray = mini_root / "mini_coco_det" / "val" / "stray.jpg"
     stray.touch()
     answer = invoke(main, "--data", mini_root, "--backbone-weights", "none", "--output", tmp_path / "run")

@@ -1,26 +1,19 @@
 import json
 import re
 import shutil
-from functools import partial
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from onehead_avl.evaluate import main
+from onehead_avl.kinds.kind import kind_of
+from onehead_avl.model.layout import layout_of_heads
 from onehead_avl.model.network import OneHeadNet
 from onehead_avl.model.saved import save_model
-from onehead_avl.tasks import Task
-from scenarios.embedded import embedded_data
-from scenarios.stream import layout_of
+from scenarios.drawn.embedded import COUNTS, drawn_classes
 
-NAMES = {
-    "segmentation mIoU": "mIoU",
-    "detection AP50": "AP50",
-    "detection AP": "AP",
-    "classification Top1": "Top1",
-    "classification Top5": "Top5",
-}
+METRICS = ["seg mIoU", "det AP50", "det AP", "cls Top1", "cls Top5"]
 
 
 def values(answer):
@@ -34,7 +27,7 @@ def values(answer):
         name, value, interval, images = re.split(" {2,}", row.strip())
         low, high = map(float, interval.split(" .. "))
         assert low <= high
-        found[NAMES[name]] = (float(value), int(images))
+        found[name] = (float(value), int(images))
     return found
 
 
@@ -46,8 +39,8 @@ def weights(trained):
 @pytest.fixture(scope="module")
 def last(trained):
     """The metrics of the run after its last stage."""
-    *_, row = json.loads((trained[0] / "results.json").read_text())["metrics"]["matrix"]
-    return {name: value for name, value in row.items() if name != "after"}
+    *_, stage = json.loads((trained[0] / "results.json").read_text())["stages"]
+    return {f"{name} {metric}": value for name, row in stage["scores"].items() for metric, value in row.items()}
 
 
 def assert_refused(answer, status, *fragments):
@@ -64,24 +57,19 @@ def test_saved_weights_have_the_last_values_of_the_run(invoke, weights, last, sh
     arguments = ("--data-root", shared_mini_root, "--batch-size", batch_size, "--device", "cpu")
     found = values(invoke(main, "--weights", weights, *arguments))
     assert {name: value for name, (value, _) in found.items()} == pytest.approx(last, abs=1e-4)
-    assert {name: images for name, (_, images) in found.items()} == {
-        "mIoU": 2,
-        "AP50": 2,
-        "AP": 2,
-        "Top1": 3,
-        "Top5": 3,
-    }
-    assert 0 < last["mIoU"] < 1
+    assert {name: images for name, (_, images) in found.items()} == dict(zip(METRICS, (2, 2, 2, 3, 3), strict=True))
+    assert list(found) == METRICS
+    assert 0 < last["seg mIoU"] < 1
 
 
 def test_the_intervals_are_those_of_the_run(invoke, weights, shared_mini_root):
     answer = invoke(main, "--weights", weights, "--data-root", shared_mini_root, "--device", "cpu")
     expected = json.loads((weights.parent / "results.json").read_text())["intervals"]
     rows = answer.out.splitlines()[2:]
-    assert len(rows) == len(expected) == 5
+    assert len(rows) == sum(len(intervals) for intervals in expected.values()) == 5
     for row in rows:
-        name = NAMES[re.split(" {2,}", row)[0]]
-        assert " .. ".join(f"{end:.3f}" for end in expected[name]) in row
+        name, metric = re.split(" {2,}", row)[0].split()
+        assert " .. ".join(f"{end:.3f}" for end in expected[name][metric]) in row
 
 
 def test_what_cannot_be_measured_is_a_dash(invoke, weights, mini_root):
@@ -89,18 +77,18 @@ def test_what_cannot_be_measured_is_a_dash(invoke, weights, mini_root):
     annotations.write_text(json.dumps(json.loads(annotations.read_text()) | {"annotations": []}))
     answer = invoke(main, "--weights", weights, "--data-root", mini_root, "--tasks", "det")
     assert [row.split() for row in answer.out.splitlines()[2:]] == [
-        ["detection", "AP50", "-", "-", "2"],
-        ["detection", "AP", "-", "-", "2"],
+        ["det", "AP50", "-", "-", "2"],
+        ["det", "AP", "-", "-", "2"],
     ]
 
 
-def test_only_the_folders_of_the_tasks_asked_for_are_read(invoke, weights, last, mini_root):
+def test_only_the_folders_of_the_experiences_asked_for_are_read(invoke, weights, last, mini_root):
     shutil.rmtree(mini_root / "mini_coco_det")
     shutil.rmtree(mini_root / "mini_voc_seg" / "train")
     answer = invoke(main, "--weights", weights, "--data-root", mini_root, "--tasks", "cls", "seg")
     found = values(answer)
-    assert list(found) == ["Top1", "Top5", "mIoU"]
-    assert found["mIoU"][0] == pytest.approx(last["mIoU"], abs=1e-4)
+    assert list(found) == ["cls Top1", "cls Top5", "seg mIoU"]
+    assert found["seg mIoU"][0] == pytest.approx(last["seg mIoU"], abs=1e-4)
 
 
 def test_the_training_split_can_be_scored(invoke, weights, shared_mini_root):
@@ -115,22 +103,76 @@ def test_scoring_leaves_the_weights_as_they_are(invoke, weights, shared_mini_roo
 
 
 @pytest.fixture
-def few_drawn(monkeypatch):
-    """Makes the embedded data set small."""
-    monkeypatch.setattr("onehead_avl.offline.embedded_data", partial(embedded_data, n_train=7, n_val=5))
+def untrained(tmp_path):
+    """Weights for one experience of the drawn images, or of some of their classes."""
+
+    def untrained(name="cls", kind="classification", classes=None):
+        torch.manual_seed(0)
+        layout = layout_of_heads([(name, name, kind_of(kind), classes or drawn_classes(kind))])
+        save_model(tmp_path / "model", OneHeadNet(layout), 32, "challenge")
+        return tmp_path / "model"
+
+    return untrained
 
 
 @pytest.mark.parametrize(("split", "images"), [("train", 7), ("val", 5)])
-def test_without_a_folder_the_embedded_set_is_scored(invoke, few_drawn, tmp_path, split, images):
-    data = [embedded_data(task, size=32, n_train=1, n_val=1) for task in Task]
-    torch.manual_seed(0)
-    save_model(tmp_path / "model", OneHeadNet(layout_of(data)), {part.task: part.classes for part in data}, 32)
-    found = values(invoke(main, "--weights", tmp_path / "model", "--tasks", "cls", "--split", split))
-    assert {name: seen for name, (_, seen) in found.items()} == {"Top1": images, "Top5": images}
+def test_without_a_folder_the_embedded_set_is_scored(invoke, monkeypatch, untrained, split, images):
+    monkeypatch.setitem(COUNTS, "train", 7)
+    monkeypatch.setitem(COUNTS, "val", 5)
+    found = values(invoke(main, "--weights", untrained(), "--tasks", "cls", "--split", split))
+    assert {name: seen for name, (_, seen) in found.items()} == {"cls Top1": images, "cls Top5": images}
+
+
+def test_a_ready_made_stream_is_scored_by_its_name(invoke, few_drawn, untrained):
+    weights = untrained("cls-2", classes=drawn_classes("classification")[5:])
+    found = values(invoke(main, "--weights", weights, "--stream", "split6"))
+    assert {name: seen for name, (_, seen) in found.items()} == {"cls-2 Top1": 5, "cls-2 Top5": 5}
+    assert found["cls-2 Top5"][0] == 1  # of five classes
 
 
 def test_weights_of_other_classes_do_not_fit_the_embedded_set(invoke, few_drawn, weights):
-    assert_refused(invoke(main, "--weights", weights, "--tasks", "det"), 1, "person, car, dog", "--data-root")
+    assert_refused(invoke(main, "--weights", weights, "--tasks", "det"), 1, "person, car, dog", "the drawn images have")
+
+
+def test_an_experience_is_scored_by_its_name_in_weights_and_stream(invoke, few_drawn, weights, untrained):
+    answer = invoke(main, "--weights", weights, "--tasks", "depth")
+    assert_refused(answer, 2, f"expected experiences of the weights {weights}, seg, det, cls, found 'depth'")
+    answer = invoke(main, "--weights", weights, "--stream", "split6", "--tasks", "seg")
+    assert_refused(answer, 2, "expected experiences of the stream split6, seg-1, det-1,", "found 'seg'")
+    answer = invoke(main, "--weights", weights, "--stream", "split6")
+    assert_refused(answer, 2, "expected experiences of the weights", "in the stream split6, found seg-1", "--stream")
+
+
+def test_what_the_stream_lacks_is_not_scored_and_said(invoke, weights, last, mini_root, tmp_path):
+    stream = tmp_path / "own.yaml"
+    stream.write_text("experiences:\n  - {name: seg, kind: segmentation, path: data/mini_voc_seg}\n")
+    answer = invoke(main, "--weights", weights, "--stream", stream, "--device", "cpu")
+    assert answer.status == 0, answer.err
+    *_, row, note = answer.out.splitlines()
+    assert row.split()[:3] == ["seg", "mIoU", f"{last['seg mIoU']:.6f}"]
+    assert note == "not in the stream own, so not scored: det, cls"
+
+
+def test_an_experience_of_another_kind_is_refused(invoke, weights, mini_root, tmp_path):
+    stream = tmp_path / "own.yaml"
+    stream.write_text("experiences:\n  - {name: det, kind: classification, path: data/imagenette_160}\n")
+    answer = invoke(main, "--weights", weights, "--stream", stream)
+    assert_refused(answer, 2, f"{stream}:2", "expected det of the kind detection", "found classification")
+
+
+def test_a_data_folder_is_for_the_streams_that_have_a_name(invoke, weights, mini_root, tmp_path):
+    stream = tmp_path / "own.yaml"
+    stream.write_text("experiences:\n  - {name: seg, kind: segmentation, path: data/mini_voc_seg}\n")
+    answer = invoke(main, "--weights", weights, "--stream", stream, "--data-root", mini_root)
+    assert_refused(answer, 2, "--data-root is for the streams that have a name", stream)
+
+
+@pytest.mark.parametrize(
+    ("stream", "fragment"),
+    [("split7", "unknown stream 'split7'"), ("nowhere.yaml", "nowhere.yaml: expected a file that describes a stream")],
+)
+def test_a_stream_that_is_not_there_is_status_2(invoke, weights, stream, fragment):
+    assert_refused(invoke(main, "--weights", weights, "--stream", stream), 2, fragment)
 
 
 def test_weights_of_other_classes_do_not_fit_a_folder(invoke, weights, mini_root):
@@ -178,8 +220,6 @@ def test_a_batch_of_nothing_is_status_2(invoke, weights):
     assert_refused(invoke(main, "--weights", weights, "--batch-size", "0"), 2, "--batch-size expects at least 1, got 0")
 
 
-@pytest.mark.parametrize(
-    "arguments", [(), ("--weights", "x", "--tasks", "depth"), ("--weights", "x", "--split", "test")]
-)
+@pytest.mark.parametrize("arguments", [(), ("--weights", "x", "--tasks"), ("--weights", "x", "--split", "test")])
 def test_what_argparse_cannot_read_is_status_2(invoke, arguments):
     assert invoke(main, *arguments).status == 2

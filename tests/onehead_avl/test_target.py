@@ -1,31 +1,44 @@
+import math
+
 import pytest
 import torch
 from torch.utils.data import DataLoader, default_collate
 
-from onehead_avl.target import ABSENT, VOID, Target, collate
-from onehead_avl.tasks import Task
+from onehead_avl.target import ABSENT, VOID, Target, collate, ignore_value
 
-PARTS = ("task", "size", "mask", "boxes", "labels", "crowd", "label")
+SEG, DET, CLS = range(3)
+PARTS = ("mask", "boxes", "labels", "crowd", "label")
 
 
 def segmentation(height, width, value=1):
-    return Target.single(Task.SEG, (height, width), mask=torch.full((height, width), value))
+    return Target.single(SEG, (height, width), {"mask": torch.full((height, width), value, dtype=torch.uint8)})
 
 
 def detection(n, size=(20, 30)):
-    boxes = torch.arange(4.0 * n).reshape(n, 4) + 1
-    return Target.single(Task.DET, size, boxes=boxes, labels=torch.arange(n), crowd=torch.arange(n) % 2 == 1)
+    annotation = {
+        "boxes": torch.arange(4.0 * n).reshape(n, 4) + 1,
+        "labels": torch.arange(n),
+        "crowd": torch.arange(n) % 2 == 1,
+    }
+    return Target.single(DET, size, annotation)
 
 
 def classification(label):
-    return Target.single(Task.CLS, (10, 12), label=label)
+    return Target.single(CLS, (10, 12), {"label": label})
+
+
+def tensors(target):
+    """All tensors of a target by name."""
+    return {"task": target.task, "size": target.size, **target.parts}
 
 
 def assert_same(one, other):
-    for part in PARTS:
-        a, b = getattr(one, part), getattr(other, part)
-        assert a.dtype == b.dtype, part
-        assert torch.equal(a, b), part
+    first, second = tensors(one), tensors(other)
+    assert set(first) == set(second)
+    for name, part in first.items():
+        assert part.dtype == second[name].dtype, name
+        assert torch.equal(part.nan_to_num(-7), second[name].nan_to_num(-7)), name
+        assert torch.equal(part.isnan(), second[name].isnan()), name
 
 
 @pytest.fixture
@@ -33,68 +46,74 @@ def mixed():
     return Target.cat([segmentation(3, 4), detection(2), classification(7), detection(0)])
 
 
-def test_a_single_segmentation_target_is_a_batch_of_one():
+def test_a_single_target_is_a_batch_of_one_with_the_parts_it_is_given():
     target = segmentation(3, 4)
     assert len(target) == 1
     assert target.task.tolist() == [0]
     assert target.size.tolist() == [[3, 4]]
-    assert target.mask.shape == (1, 3, 4)
-    assert target.boxes.shape == (1, 0, 4)
-    assert target.labels.shape == target.crowd.shape == (1, 0)
-    assert target.label.tolist() == [ABSENT]
-
-
-def test_a_single_detection_target_is_a_batch_of_one():
+    assert set(target.parts) == {"mask"}
+    assert target.parts["mask"].shape == (1, 3, 4)
     target = detection(2)
     assert target.task.tolist() == [1]
-    assert target.mask.shape == (1, 0, 0)
-    assert target.boxes.tolist() == [[[1, 2, 3, 4], [5, 6, 7, 8]]]
-    assert target.labels.tolist() == [[0, 1]]
-    assert target.crowd.tolist() == [[False, True]]
-    assert target.label.tolist() == [ABSENT]
-
-
-def test_a_single_classification_target_is_a_batch_of_one():
+    assert set(target.parts) == {"boxes", "labels", "crowd"}
+    assert target.parts["boxes"].tolist() == [[[1, 2, 3, 4], [5, 6, 7, 8]]]
+    assert target.parts["labels"].tolist() == [[0, 1]]
+    assert target.parts["crowd"].tolist() == [[False, True]]
     target = classification(0)
     assert target.task.tolist() == [2]
-    assert target.label.tolist() == [0]
-    assert target.mask.shape == (1, 0, 0)
-    assert target.boxes.shape == (1, 0, 4)
+    assert target.parts["label"].tolist() == [0]
+    assert target.parts["label"].dtype == torch.int64
 
 
-def test_boxes_without_crowd_flags_are_no_crowds():
-    target = Target.single(Task.DET, (8, 8), boxes=torch.ones(2, 4), labels=torch.tensor([0, 1]))
-    assert target.crowd.tolist() == [[False, False]]
+def test_a_target_may_have_no_annotation_and_a_size_of_torchs():
+    target = Target.single(4, torch.Size((8, 9)))
+    assert (target.task.tolist(), target.size.tolist(), target.parts) == ([4], [[8, 9]], {})
 
 
-@pytest.mark.parametrize("target", [segmentation(2, 2), detection(1), detection(0), classification(3)])
-def test_the_types_of_the_parts_do_not_depend_on_the_task(target):
-    assert [getattr(target, part).dtype for part in PARTS] == [
-        torch.int64,
-        torch.int64,
-        torch.uint8,
-        torch.float32,
-        torch.int64,
-        torch.bool,
-        torch.int64,
-    ]
+def test_the_ignore_value_follows_from_the_type():
+    assert ignore_value(torch.uint8) == VOID == 255
+    assert ignore_value(torch.int64) == ignore_value(torch.int32) == ABSENT == -1
+    assert ignore_value(torch.bool) is False
+    assert math.isnan(ignore_value(torch.float32))
 
 
-def test_types_are_converted_to_the_ones_of_a_target():
-    target = Target.single(
-        Task.DET,
-        torch.Size((8, 9)),
-        boxes=torch.tensor([[1, 2, 3, 4]], dtype=torch.float64),
-        labels=torch.tensor([2], dtype=torch.int32),
-        crowd=torch.tensor([1]),
-    )
-    assert (target.boxes.dtype, target.labels.dtype, target.crowd.dtype) == (torch.float32, torch.int64, torch.bool)
-    assert target.size.tolist() == [[8, 9]]
+def test_parts_that_some_lack_hold_their_ignore_value(mixed):
+    assert set(mixed.parts) == set(PARTS)
+    assert (mixed.parts["mask"][1:] == VOID).all()
+    assert mixed.parts["boxes"][[0, 2, 3]].isnan().all()
+    assert (mixed.parts["labels"][[0, 2, 3]] == ABSENT).all()
+    assert not mixed.parts["crowd"][[0, 2, 3]].any()
+    assert mixed.parts["label"].tolist() == [ABSENT, ABSENT, 7, ABSENT]
+
+
+def test_a_part_of_any_name_is_carried_along():
+    depth = Target.single(3, (2, 3), {"depth": torch.rand(2, 3)})
+    joined = Target.cat([classification(1), depth])
+    assert joined.parts["depth"].shape == (2, 2, 3)
+    assert joined.parts["depth"][0].isnan().all()
+    assert torch.equal(joined.parts["depth"][1], depth.parts["depth"][0])
+
+
+def test_a_part_that_only_later_batches_have_is_filled_in_for_whole_batches():
+    first = Target.cat([detection(1), detection(2)])
+    joined = Target.cat([first, Target.cat([classification(3), segmentation(2, 3)])])
+    assert joined.parts["label"].tolist() == [ABSENT, ABSENT, 3, ABSENT]
+    assert joined.parts["mask"].shape == (4, 2, 3)
+    assert (joined.parts["mask"][:3] == VOID).all()
+    assert joined.parts["boxes"].isnan().all(dim=2).tolist() == [[False, True], [False, False], [True] * 2, [True] * 2]
+
+
+def test_a_part_in_two_types_is_refused():
+    whole = Target.single(SEG, (2, 2), {"mask": torch.zeros(2, 2, dtype=torch.int64)})
+    with pytest.raises(
+        ValueError, match=r"expected 'mask' of one type in every target, got torch\.int64, torch\.uint8"
+    ):
+        Target.cat([whole, segmentation(2, 2)])
 
 
 def test_ragged_masks_are_padded_with_void():
     wide, tall = segmentation(2, 5, value=1), segmentation(4, 3, value=2)
-    mask = Target.cat([wide, tall]).mask
+    mask = Target.cat([wide, tall]).parts["mask"]
     assert mask.shape == (2, 4, 5)
     assert (mask[0, :2, :5] == 1).all()
     assert (mask[0, 2:] == VOID).all()
@@ -104,24 +123,31 @@ def test_ragged_masks_are_padded_with_void():
 
 def test_ragged_boxes_are_padded_with_absent_labels():
     target = Target.cat([detection(1), detection(3), detection(0)])
-    assert target.boxes.shape == (3, 3, 4)
-    assert target.labels.tolist() == [[0, ABSENT, ABSENT], [0, 1, 2], [ABSENT] * 3]
-    assert target.crowd.tolist() == [[False] * 3, [False, True, False], [False] * 3]
-    assert target.boxes[0].tolist() == [[1, 2, 3, 4], [0] * 4, [0] * 4]
-    assert target.boxes[1, 2].tolist() == [9, 10, 11, 12]
+    assert target.parts["boxes"].shape == (3, 3, 4)
+    assert target.parts["labels"].tolist() == [[0, ABSENT, ABSENT], [0, 1, 2], [ABSENT] * 3]
+    assert target.parts["crowd"].tolist() == [[False] * 3, [False, True, False], [False] * 3]
+    assert target.parts["boxes"][0, 0].tolist() == [1, 2, 3, 4]
+    assert target.parts["boxes"][0, 1:].isnan().all()
+    assert target.parts["boxes"][1, 2].tolist() == [9, 10, 11, 12]
 
 
 def test_a_joined_batch_keeps_order_sizes_and_tasks(mixed):
     assert len(mixed) == 4
     assert mixed.task.tolist() == [0, 1, 2, 1]
     assert mixed.size.tolist() == [[3, 4], [20, 30], [10, 12], [20, 30]]
-    assert mixed.label.tolist() == [ABSENT, ABSENT, 7, ABSENT]
-    assert (mixed.mask[1:] == VOID).all()
-    assert (mixed.labels[[0, 2, 3]] == ABSENT).all()
+    assert mixed.parts["label"].tolist() == [ABSENT, ABSENT, 7, ABSENT]
 
 
 def test_joining_keeps_the_types(mixed):
-    assert [getattr(mixed, part).dtype for part in PARTS] == [getattr(detection(1), part).dtype for part in PARTS]
+    assert {name: part.dtype for name, part in tensors(mixed).items()} == {
+        "task": torch.int64,
+        "size": torch.int64,
+        "mask": torch.uint8,
+        "boxes": torch.float32,
+        "labels": torch.int64,
+        "crowd": torch.bool,
+        "label": torch.int64,
+    }
 
 
 def test_joining_batches_equals_joining_their_samples(mixed):
@@ -150,7 +176,7 @@ def test_torch_joins_batches_along_the_first_dimension(mixed):
         lambda target: torch.stack([target, target]),
         lambda target: torch.unique(target),
         lambda target: torch.nn.functional.cross_entropy(torch.zeros(4, 2), target),
-        lambda target: target.label.add(target),
+        lambda target: target.task.add(target),
     ],
     ids=["cat along 1", "cat along 1 by position", "stack", "unique", "cross_entropy", "add"],
 )
@@ -162,12 +188,12 @@ def test_what_else_torch_does_to_tensors_is_refused(mixed, ask):
 def test_a_clone_shares_nothing(mixed):
     clone = mixed.clone()
     assert_same(clone, mixed)
-    for part in PARTS:
-        assert getattr(clone, part).data_ptr() != getattr(mixed, part).data_ptr(), part
-    clone.label.fill_(5)
-    clone.boxes.fill_(5)
-    assert mixed.label.tolist() == [ABSENT, ABSENT, 7, ABSENT]
-    assert mixed.boxes[1, 0].tolist() == [1, 2, 3, 4]
+    for name, part in tensors(mixed).items():
+        assert tensors(clone)[name].data_ptr() != part.data_ptr(), name
+    clone.parts["label"].fill_(5)
+    clone.parts["boxes"].fill_(5)
+    assert mixed.parts["label"].tolist() == [ABSENT, ABSENT, 7, ABSENT]
+    assert mixed.parts["boxes"][1, 0].tolist() == [1, 2, 3, 4]
 
 
 def test_joining_nothing_is_refused():
@@ -195,9 +221,9 @@ def test_indexing_chooses_samples_of_every_part(mixed, index, chosen):
     part_of = mixed[index]
     assert isinstance(part_of, Target)
     assert len(part_of) == len(chosen)
-    for part in PARTS:
-        whole = getattr(mixed, part)
-        assert torch.equal(getattr(part_of, part), whole[torch.tensor(chosen, dtype=torch.long)]), part
+    for name, whole in tensors(mixed).items():
+        expected = whole[torch.tensor(chosen, dtype=torch.long)]
+        assert torch.equal(tensors(part_of)[name].nan_to_num(-7), expected.nan_to_num(-7)), name
 
 
 @pytest.mark.parametrize("index", [4, -5])
@@ -214,14 +240,14 @@ def test_iteration_gives_each_sample_and_ends(mixed):
 
 def test_moving_to_a_device_moves_every_part(mixed):
     moved = mixed.to("meta", non_blocking=True)
-    assert {getattr(moved, part).device.type for part in PARTS} == {"meta"}
+    assert {part.device.type for part in tensors(moved).values()} == {"meta"}
     assert_same(mixed.to(torch.device("cpu")), mixed)
 
 
 def test_samples_are_told_apart_by_task(mixed):
-    assert mixed.of(Task.SEG).tolist() == [True, False, False, False]
-    assert mixed.of(Task.DET).tolist() == [False, True, False, True]
-    assert mixed.of(Task.CLS).tolist() == [False, False, True, False]
+    assert mixed.of(SEG).tolist() == [True, False, False, False]
+    assert mixed.of(DET).tolist() == [False, True, False, True]
+    assert mixed.of(CLS).tolist() == [False, False, True, False]
 
 
 def test_collating_joins_images_targets_and_task_labels():
@@ -248,4 +274,4 @@ def test_the_default_collate_function_knows_targets(mixed):
 def test_a_plain_data_loader_batches_targets():
     samples = [(torch.zeros(3, 8, 8), detection(n), 1) for n in (2, 0, 1)]
     batches = list(DataLoader(samples, batch_size=2))
-    assert [target.labels.tolist() for _, target, _ in batches] == [[[0, 1], [ABSENT, ABSENT]], [[0]]]
+    assert [target.parts["labels"].tolist() for _, target, _ in batches] == [[[0, 1], [ABSENT, ABSENT]], [[0]]]

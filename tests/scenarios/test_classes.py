@@ -1,6 +1,4 @@
-from onehead_avl.prepare import voc
 from onehead_avl.prepare.options import CATEGORIES
-from onehead_avl.target import VOID
 from scenarios.classes import COCO_IDS, VOC_CLASSES
 
 
@@ -17,4 +15,3 @@ def test_the_ids_of_the_challenges_categories():
 def test_voc_has_20_classes_and_background():
     assert len(VOC_CLASSES) == len(set(VOC_CLASSES)) == 21
     assert VOC_CLASSES[0] == "background"
-    assert voc._VOID == VOID

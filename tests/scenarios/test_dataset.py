@@ -5,19 +5,38 @@ import torch
 from torchvision.transforms.v2.functional import resize
 
 import scenarios.dataset
+from onehead_avl.model.input import network_input
 from onehead_avl.target import Target
-from onehead_avl.tasks import Task
-from scenarios.augmentation import network_input
 from scenarios.dataset import EvaluationSet, TrainingSet
-from scenarios.folder import read_folder
+from scenarios.description import read_description
+from scenarios.reading import read_stream
 
 SIZE = 64
+NAMES = ("seg", "det", "cls")
+TASK = 1  # any task label
 
 
-@pytest.fixture(params=Task)
-def data(request, shared_mini_root):
-    """The mini data of each task."""
-    return read_folder(shared_mini_root, request.param)
+def read(root):
+    return read_stream(read_description("challenge").on(root, SIZE), lambda line: None)
+
+
+@pytest.fixture(scope="module")
+def stream(shared_mini_root):
+    return read(shared_mini_root)
+
+
+@pytest.fixture(params=NAMES)
+def data(request, stream):
+    """The mini data of each experience."""
+    return stream.experiences[stream.task(request.param)]
+
+
+def training_set(data):
+    return TrainingSet(data.train, data.kind, TASK, 3, SIZE)
+
+
+def evaluation_set(data):
+    return EvaluationSet(data.val, TASK, SIZE)
 
 
 def differs(first, second):
@@ -25,43 +44,42 @@ def differs(first, second):
 
 
 def test_a_training_sample_is_an_image_and_its_target(data):
-    samples = TrainingSet(data.train, data.task, SIZE)
+    samples = training_set(data)
     assert len(samples) == len(data.train)
     for image, target in (samples[index] for index in range(len(samples))):
         assert (type(image), image.dtype, image.shape) == (torch.Tensor, torch.float32, (3, SIZE, SIZE))
         assert isinstance(target, Target)
-        assert target.task.tolist() == [data.task]
+        assert target.task.tolist() == [TASK]
         assert target.size.tolist() == [[SIZE, SIZE]]
-        assert all(type(getattr(target, name)) is torch.Tensor for name in vars(target))
+        assert all(type(part) is torch.Tensor for part in (target.task, target.size, *target.parts.values()))
 
 
-def test_a_training_sample_has_the_parts_of_its_task_and_no_others(data):
-    for _, target in [TrainingSet(data.train, data.task, SIZE)[index] for index in range(len(data.train))]:
-        assert target.mask.shape == ((1, SIZE, SIZE) if data.task is Task.SEG else (1, 0, 0))
-        assert (target.label.item() >= 0) == (data.task is Task.CLS)
-        if data.task is not Task.DET:
-            assert target.boxes.shape == (1, 0, 4)
+def test_a_training_sample_has_the_parts_of_its_kind_and_no_others(data):
+    for _, target in (training_set(data)[index] for index in range(len(data.train))):
+        assert set(target.parts) == set(data.kind.parts)
+        if data.name == "seg":
+            assert target.parts["mask"].shape == (1, SIZE, SIZE)
 
 
 def test_a_training_sample_keeps_its_annotation(data):
-    samples = TrainingSet(data.train, data.task, SIZE)
+    samples = training_set(data)
     for seed in range(20):
         torch.manual_seed(seed)
         for index, sample in enumerate(data.train):
-            _, target = samples[index]
-            if data.task is Task.SEG:
-                assert set(target.mask.unique().tolist()) <= set(sample.mask.unique().tolist())
-            if data.task is Task.CLS:
-                assert target.label.item() == sample.label
-            if data.task is Task.DET:
-                pairs = list(zip(sample.labels.tolist(), sample.crowd.tolist(), strict=True))
-                found = list(zip(target.labels[0].tolist(), target.crowd[0].tolist(), strict=True))
-                assert set(found) <= set(pairs)
-                assert target.boxes.shape[1] == len(found)
+            found, known = samples[index][1].parts, sample.annotation
+            if data.name == "seg":
+                assert set(found["mask"].unique().tolist()) <= set(known["mask"].unique().tolist())
+            if data.name == "cls":
+                assert found["label"].item() == known["label"]
+            if data.name == "det":
+                pairs = list(zip(known["labels"].tolist(), known["crowd"].tolist(), strict=True))
+                left = list(zip(found["labels"][0].tolist(), found["crowd"][0].tolist(), strict=True))
+                assert set(left) <= set(pairs)
+                assert found["boxes"].shape == (1, len(left), 4)
 
 
 def test_training_samples_are_augmented_anew_each_time(data):
-    samples = TrainingSet(data.train, data.task, SIZE)
+    samples = training_set(data)
     torch.manual_seed(0)
     assert differs(samples[0], samples[0])
     torch.manual_seed(1)
@@ -71,26 +89,21 @@ def test_training_samples_are_augmented_anew_each_time(data):
 
 
 def test_evaluation_keeps_annotations_in_the_pixels_of_the_file(data):
-    samples = EvaluationSet(data.val, data.task, SIZE)
+    samples = evaluation_set(data)
     assert len(samples) == len(data.val)
     for index, sample in enumerate(data.val):
         _, target = samples[index]
         height, width = sample.image.shape[1:]
         assert (height, width) != (SIZE, SIZE)
-        assert target.task.tolist() == [data.task]
+        assert target.task.tolist() == [TASK]
         assert target.size.tolist() == [[height, width]]
-        if data.task is Task.SEG:
-            assert torch.equal(target.mask, sample.mask[None])
-        if data.task is Task.DET:
-            assert torch.equal(target.boxes, sample.boxes[None])
-            assert torch.equal(target.labels, sample.labels[None])
-            assert torch.equal(target.crowd, sample.crowd[None])
-        if data.task is Task.CLS:
-            assert target.label.tolist() == [sample.label]
+        assert set(target.parts) == set(data.kind.parts)
+        for name, part in target.parts.items():
+            assert torch.equal(part, torch.as_tensor(sample.annotation[name])[None])
 
 
 def test_evaluation_stretches_the_picture_and_changes_nothing_else(data):
-    samples = EvaluationSet(data.val, data.task, SIZE)
+    samples = evaluation_set(data)
     for index, sample in enumerate(data.val):
         image, _ = samples[index]
         expected = network_input(resize(sample.image, [SIZE, SIZE], antialias=True))
@@ -103,24 +116,37 @@ def test_evaluation_pictures_are_resized_once(data, monkeypatch):
     monkeypatch.setattr(
         scenarios.dataset, "resize", lambda image, size, **options: sizes.append(size) or resize(image, size, **options)
     )
-    samples = EvaluationSet(data.val, data.task, SIZE)
+    samples = evaluation_set(data)
     for _ in range(3):
         for index in range(len(samples)):
             samples[index]
     assert sizes == [[SIZE, SIZE]] * len(data.val)
 
 
-@pytest.mark.parametrize("task", Task)
-def test_pictures_are_decoded_once(mini_root, task):
-    data = read_folder(mini_root, task)
+def test_images_are_decoded_once(mini_root):
+    stream = read(mini_root)
     shutil.rmtree(mini_root)
-    for samples in (TrainingSet(data.train, task, SIZE), EvaluationSet(data.val, task, SIZE)):
-        assert all(samples[index][0].shape == (3, SIZE, SIZE) for _ in range(2) for index in range(len(samples)))
+    for data in stream.experiences:
+        for samples in (training_set(data), evaluation_set(data)):
+            assert all(samples[index][0].shape == (3, SIZE, SIZE) for _ in range(2) for index in range(len(samples)))
+
+
+def test_no_two_samples_of_a_stream_have_the_same_random_view(stream):
+    data = stream.experiences[0]
+    sets = [TrainingSet(data.train, data.kind, task, 2, SIZE) for task in (0, 1)]
+    scenarios.dataset.VIEWS.seed = 5
+    try:
+        same = [torch.equal(sets[0][index][0], sets[1][index][0]) for index in range(4)]
+        again = [torch.equal(sets[0][index][0], sets[0][index][0]) for index in range(4)]
+    finally:
+        scenarios.dataset.VIEWS.seed = None
+    assert not any(same)
+    assert all(again)
 
 
 def test_samples_are_not_changed_by_use(data):
     before = [sample.image.clone() for sample in data.train + data.val]
-    for samples in (TrainingSet(data.train, data.task, SIZE), EvaluationSet(data.val, data.task, SIZE)):
+    for samples in (training_set(data), evaluation_set(data)):
         for index in range(len(samples)):
             samples[index][0].zero_()
     assert all(torch.equal(sample.image, old) for sample, old in zip(data.train + data.val, before, strict=True))

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from onehead_avl.errors import DataError
-from scenarios.findings import SHOWN, Fault, Finding, collecting, note_lines, refuse_fatal
+from scenarios.findings import SHOWN, Fault, Finding, collecting, note_lines, refuse_fatal, shown
 
 ROOT = Path("data")
 
@@ -80,3 +80,11 @@ def test_what_cannot_be_printed_is_escaped(name, shown):
 
 def test_a_line_of_any_length_is_cut():
     assert len(str(Finding(ROOT, "x" * 100_000))) < 1100
+
+
+def test_what_a_file_holds_is_shown_shortly():
+    nested = []
+    for _ in range(100):
+        nested = [nested] * 100
+    assert (shown(None), shown("a"), shown(False), shown([1, "b"])) == ("nothing", "'a'", "False", "[1, 'b']")
+    assert all(len(shown(value)) < 3000 for value in (nested, "x" * 100_000, 10**4000, list(range(100_000))))

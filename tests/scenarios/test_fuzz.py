@@ -9,7 +9,7 @@ import math
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,35 +22,66 @@ import torch
 from PIL import Image
 
 from onehead_avl.errors import DataError
-from onehead_avl.tasks import Task
-from scenarios.annotations import ROUNDING
+from scenarios.challenge import FOLDERS as CHALLENGE
+from scenarios.described import Described, Description
+from scenarios.experience import Experience
 from scenarios.findings import SHOWN
-from scenarios.folder import inspect_folder, read_tasks
-from scenarios.sample import Sample, TaskData
+from scenarios.reading import inspect, read_stream
+from scenarios.rules import ROUNDING
+from scenarios.sample import Sample
+from scenarios.source import Source
 
 ANNOTATIONS = "mini_coco_det/annotations/mini_instances_{}2017.json"
 PICTURES = {
-    Task.SEG: "mini_voc_seg/{}/2007_000001.jpg",
-    Task.DET: "mini_coco_det/{}/000000000101.jpg",
-    Task.CLS: "imagenette_160/{}/n02102040/n02102040_1.JPEG",
+    "seg": "mini_voc_seg/{}/2007_000001.jpg",
+    "det": "mini_coco_det/{}/000000000101.jpg",
+    "cls": "imagenette_160/{}/n02102040/n02102040_1.JPEG",
 }
 MASK = "mini_voc_seg/{}/2007_000001.png"
+ROWS = "yolo/labels/{}/1.txt"
+PATHS = {**CHALLENGE, "yolo": "yolo/data.yaml", "csv": "labels.csv"}
+KINDS = {
+    "seg": "segmentation",
+    "det": "detection",
+    "yolo": "detection",
+    "cls": "classification",
+    "csv": "classification",
+}
+
+
+@pytest.fixture
+def root(mini_root: Path) -> Path:
+    """The challenge's folders, and the two other kinds of layout: text files and a table."""
+    rows = []
+    for split in ("train", "val"):
+        for part in ("images", "labels"):
+            (mini_root / "yolo" / part / split).mkdir(parents=True)
+        for position in range(2):
+            image = mini_root / f"mini_coco_det/{split}/{100 + position:012d}.jpg"
+            (mini_root / f"yolo/images/{split}/{position}.jpg").write_bytes(image.read_bytes())
+            (mini_root / f"yolo/labels/{split}/{position}.txt").write_text("0 0.5 0.5 0.25 0.5\n1 0.25 0.5 0.5 0.9\n")
+            rows.append(f"{image.relative_to(mini_root).as_posix()},{'ab'[position]},{split}")
+    (mini_root / "yolo/data.yaml").write_text(
+        "path: .\ntrain: images/train\nval: images/val\nnames: {0: cat, 1: dog}\n"
+    )
+    (mini_root / "labels.csv").write_text("\n".join(["file,label,split", *rows]))
+    return mini_root
 
 
 @dataclass(frozen=True)
 class Broken:
-    """A file and what it is made into.
+    """A file of an experience and what it is made into.
 
     ``check`` is given the data if they are read all the same, and what the file held before.
     """
 
-    task: Task
+    name: str
     file: str
     content: bytes
-    check: Callable[[TaskData, bytes], None] = lambda data, before: None
+    check: Callable[[Experience, bytes], None] = lambda data, before: None
 
 
-def assert_valid(data: TaskData) -> None:
+def assert_valid(data: Experience) -> None:
     """Every promise that ``Sample`` makes, checked without the code of the readers."""
     assert data.train
     assert data.val
@@ -60,33 +91,39 @@ def assert_valid(data: TaskData) -> None:
         channels, height, width = sample.image.shape
         assert (channels, sample.image.dtype) == (3, torch.uint8)
         assert min(height, width) > 0
-        {Task.SEG: assert_valid_mask, Task.DET: assert_valid_boxes, Task.CLS: assert_valid_label}[data.task](
-            sample, len(data.classes), height, width
-        )
+        {"seg": assert_valid_mask, "det": assert_valid_boxes, "yolo": assert_valid_boxes}.get(
+            data.name, assert_valid_label
+        )(sample.annotation, len(data.classes), height, width)
     learned = {(sample.image.shape, sample.image.numpy().tobytes()) for sample in data.train}
     assert not any((sample.image.shape, sample.image.numpy().tobytes()) in learned for sample in data.val)
 
 
-def assert_valid_mask(sample: Sample, n_classes: int, height: int, width: int) -> None:
-    assert (sample.mask.shape, sample.mask.dtype) == ((height, width), torch.uint8)
-    assert set(np.unique(sample.mask.numpy())) <= {*range(n_classes), 255}
+def assert_valid_mask(parts: Mapping, n_classes: int, height: int, width: int) -> None:
+    assert (parts["mask"].shape, parts["mask"].dtype) == ((height, width), torch.uint8)
+    assert set(np.unique(parts["mask"].numpy())) <= {*range(n_classes), 255}
 
 
-def assert_valid_boxes(sample: Sample, n_classes: int, height: int, width: int) -> None:
-    n = len(sample.boxes)
-    assert (sample.boxes.shape, sample.boxes.dtype) == ((n, 4), torch.float32)
-    assert (sample.labels.shape, sample.labels.dtype) == ((n,), torch.int64)
-    assert (sample.crowd.shape, sample.crowd.dtype) == ((n,), torch.bool)
-    for x1, y1, x2, y2 in sample.boxes.tolist():
+def assert_valid_boxes(parts: Mapping, n_classes: int, height: int, width: int) -> None:
+    n = len(parts["boxes"])
+    assert (parts["boxes"].shape, parts["boxes"].dtype) == ((n, 4), torch.float32)
+    assert (parts["labels"].shape, parts["labels"].dtype) == ((n,), torch.int64)
+    assert (parts["crowd"].shape, parts["crowd"].dtype) == ((n,), torch.bool)
+    for x1, y1, x2, y2 in parts["boxes"].tolist():
         assert all(map(math.isfinite, (x1, y1, x2, y2)))
         assert 0 <= x1 < x2 <= width
         assert 0 <= y1 < y2 <= height
-    assert all(0 <= label < n_classes for label in sample.labels.tolist())
+    assert all(0 <= label < n_classes for label in parts["labels"].tolist())
 
 
-def assert_valid_label(sample: Sample, n_classes: int, height: int, width: int) -> None:
-    assert type(sample.label) is int
-    assert 0 <= sample.label < n_classes
+def assert_valid_label(parts: Mapping, n_classes: int, height: int, width: int) -> None:
+    assert type(parts["label"]) is int
+    assert 0 <= parts["label"] < n_classes
+
+
+def described(root: Path, *names: str) -> Description:
+    """Some experiences on a data folder."""
+    experiences = [Described(name, KINDS[name], Source(Path(PATHS[name])), where=name) for name in names]
+    return Description("challenge", tuple(experiences)).on(root, size=32)
 
 
 def outcome(root: Path, broken: Broken) -> str:
@@ -95,7 +132,7 @@ def outcome(root: Path, broken: Broken) -> str:
     before = path.read_bytes()
     path.write_bytes(broken.content)
     try:
-        (data,) = read_tasks(root, [broken.task], tell=assert_one_line)
+        (data,) = read_stream(described(root, broken.name), tell=assert_one_line).experiences
     except DataError as error:
         lines = str(error).split("\n")
         assert len(lines) <= SHOWN + 2
@@ -126,12 +163,12 @@ def split_of(rng: Random) -> str:
 def damaged_annotations(rng: Random, root: Path, damage: Callable) -> Broken:
     file = ANNOTATIONS.format(split_of(rng))
     content = damage(rng, (root / file).read_bytes())
-    return Broken(Task.DET, file, content, check=nothing_is_lost)
+    return Broken("det", file, content, check=nothing_is_lost)
 
 
 def damaged_picture(rng: Random, root: Path, damage: Callable) -> Broken:
-    task = rng.choice(list(Task))
-    file = PICTURES[task].format(split_of(rng))
+    name = rng.choice(list(PICTURES))
+    file = PICTURES[name].format(split_of(rng))
     stored = io.BytesIO()
     with Image.open(root / file) as picture:
         kind = rng.choice(["JPEG"] * 4 + ["PNG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"])
@@ -140,13 +177,13 @@ def damaged_picture(rng: Random, root: Path, damage: Callable) -> Broken:
     content = stored.getvalue()
     broken = damage(rng, content)
 
-    def check(data: TaskData, before: bytes) -> None:
+    def check(data: Experience, before: bytes) -> None:
         sample = sample_of(data, root / file, Path(file).suffix)
         if len(broken) < len(content) and content.startswith(broken):  # cut behind its last pixel
             whole = np.array(Image.open(io.BytesIO(content)).convert("RGB"))
             assert np.array_equal(sample.image.permute(1, 2, 0).numpy(), whole)
 
-    return Broken(task, file, broken, check)
+    return Broken(name, file, broken, check)
 
 
 def damaged_mask(rng: Random, root: Path, damage: Callable) -> Broken:
@@ -158,13 +195,13 @@ def damaged_mask(rng: Random, root: Path, damage: Callable) -> Broken:
     stored = io.BytesIO()
     Image.fromarray(values).save(stored, "PNG", compress_level=rng.randrange(10))
 
-    def check(data: TaskData, before: bytes) -> None:
-        assert np.array_equal(sample_of(data, root / file, ".jpg").mask.numpy(), values)
+    def check(data: Experience, before: bytes) -> None:
+        assert np.array_equal(sample_of(data, root / file, ".jpg").annotation["mask"].numpy(), values)
 
-    return Broken(Task.SEG, file, damage(rng, stored.getvalue()), check)
+    return Broken("seg", file, damage(rng, stored.getvalue()), check)
 
 
-def sample_of(data: TaskData, path: Path, suffix: str) -> Sample:
+def sample_of(data: Experience, path: Path, suffix: str) -> Sample:
     (sample,) = [sample for sample in data.train + data.val if sample.name == str(path.with_suffix(suffix))]
     return sample
 
@@ -217,7 +254,7 @@ def restructured_annotations(rng: Random, root: Path, damage: Callable) -> Broke
     text = json.dumps(content)
     depth = rng.choice([3, *(rng.randrange(700, 1000) for _ in range(8)), 100_000])  # Python's own limit is 1000
     text = text.replace(json.dumps(DEEP), "[" * depth + "]" * depth)
-    return Broken(Task.DET, file, text.encode(), check=nothing_is_lost)
+    return Broken("det", file, text.encode(), check=nothing_is_lost)
 
 
 def restructure(rng: Random, content: Any) -> None:
@@ -252,9 +289,9 @@ def restructure(rng: Random, content: Any) -> None:
         container.append(json.loads(json.dumps(container[key])))
 
 
-def nothing_is_lost(data: TaskData, before: bytes) -> None:
+def nothing_is_lost(data: Experience, before: bytes) -> None:
     """What was accepted is what the files say, entry by entry, by COCO's definition."""
-    root = Path(data.root)
+    root = data.root.parent
     for split, samples in (("train", data.train), ("val", data.val)):
         content = json.loads((root / ANNOTATIONS.format(split)).read_bytes())
         names = {category["id"]: category["name"] for category in content["categories"]}
@@ -262,13 +299,15 @@ def nothing_is_lost(data: TaskData, before: bytes) -> None:
         assert len(samples) == len(content["images"]) == len({image["id"] for image in content["images"]})
         assert len({entry["id"] for entry in content["annotations"]}) == len(content["annotations"])
         assert len(names) == len(content["categories"]) == len(set(names.values()))
-        assert sum(len(sample.boxes) for sample in samples) == len(content["annotations"])
+        assert sum(len(sample.annotation["boxes"]) for sample in samples) == len(content["annotations"])
         for image in content["images"]:
             sample = read[Path(image["file_name"]).name]
             assert sample.image.shape[1:] == (image["height"], image["width"])
             assert {type(image[key]) for key in ("id", "width", "height")} == {int}
             listed = [entry for entry in content["annotations"] if entry["image_id"] == image["id"]]
-            for box, label, crowd, entry in zip(sample.boxes, sample.labels, sample.crowd, listed, strict=True):
+            for box, label, crowd, entry in zip(
+                sample.annotation["boxes"], sample.annotation["labels"], sample.annotation["crowd"], listed, strict=True
+            ):
                 x, y, w, h = entry["bbox"]
                 assert torch.allclose(box, torch.tensor([x, y, x + w, y + h]).float(), rtol=0, atol=ROUNDING + 1e-5)
                 assert data.classes[label] == names[entry["category_id"]]
@@ -279,7 +318,7 @@ def nothing_is_lost(data: TaskData, before: bytes) -> None:
 # ... and pictures and masks that are whole, but of another content; whether they are valid is known.
 
 
-def refused_only(data: TaskData, before: bytes) -> None:
+def refused_only(data: Experience, before: bytes) -> None:
     pytest.fail("it was accepted")
 
 
@@ -308,10 +347,10 @@ def other_mask(rng: Random, root: Path, damage: Callable) -> Broken:
     right = mode in ("P", "L") and kind == "PNG" and size == (width, height)
     right = right and all(value <= 20 or value == 255 for value in values)
 
-    def same_values(data: TaskData, before: bytes) -> None:
-        assert sample_of(data, root / file, ".jpg").mask.flatten().tolist() == values
+    def same_values(data: Experience, before: bytes) -> None:
+        assert sample_of(data, root / file, ".jpg").annotation["mask"].flatten().tolist() == values
 
-    return Broken(Task.SEG, file, stored.getvalue(), same_values if right else refused_only)
+    return Broken("seg", file, stored.getvalue(), same_values if right else refused_only)
 
 
 def bomb(rng: Random, root: Path, damage: Callable) -> Broken:
@@ -325,8 +364,8 @@ def bomb(rng: Random, root: Path, damage: Callable) -> Broken:
     content = b"\x89PNG\r\n\x1a\n"
     for kind, body in chunks:
         content += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-    task, file = rng.choice([*PICTURES.items(), (Task.SEG, MASK)])
-    return Broken(task, file.format(split_of(rng)), content, refused_only)
+    name, file = rng.choice([*PICTURES.items(), ("seg", MASK)])
+    return Broken(name, file.format(split_of(rng)), content, refused_only)
 
 
 @cache
@@ -335,33 +374,85 @@ def _packed() -> bytes:
     return zlib.compress(bytes(10_000 * (1 + 10_000 // 8)))
 
 
-KINDS = {
+# ... and what the other layouts are written in.
+
+
+def damaged_rows(rng: Random, root: Path, damage: Callable) -> Broken:
+    """A text file of boxes, damaged anywhere, or a word of it replaced."""
+    file = ROWS.format(split_of(rng))
+    before = (root / file).read_bytes()
+    words = before.decode().split(" ")
+    words[rng.randrange(len(words))] = rng.choice(["2", "-1", "0.1", "nan", "1e400", "", "x", "1.5", "0x1", "٣", "\0"])
+    content = damage(rng, before) if rng.random() < 0.5 else " ".join(words).encode()
+
+    def as_written(data: Experience, before: bytes) -> None:
+        parts = sample_of(data, root / file.replace("labels", "images"), ".jpg")
+        height, width = parts.image.shape[1:]
+        rows = [list(map(float, row.split())) for row in content.decode().splitlines() if row.strip()]
+        assert parts.annotation["labels"].tolist() == [row[0] for row in rows]
+        for box, (_, cx, cy, w, h) in zip(parts.annotation["boxes"], rows, strict=True):
+            corners = [(cx - w / 2) * width, (cy - h / 2) * height, (cx + w / 2) * width, (cy + h / 2) * height]
+            assert torch.allclose(box, torch.tensor(corners), rtol=0, atol=ROUNDING + 1e-3)
+
+    return Broken("yolo", file, content, as_written)
+
+
+def damaged_description(rng: Random, root: Path, damage: Callable) -> Broken:
+    file = PATHS["yolo"]
+    before = (root / file).read_bytes()
+    words = before.decode().split(" ")
+    words[rng.randrange(len(words))] = rng.choice(
+        ["*a", "&a", "no", "[", "{}", "3", "!!int", "..", "\0", "x" * 5000, "?"]
+    )
+    return Broken("yolo", file, damage(rng, before) if rng.random() < 0.5 else " ".join(words).encode())
+
+
+def damaged_table(rng: Random, root: Path, damage: Callable) -> Broken:
+    file = PATHS["csv"]
+    before = (root / file).read_bytes()
+    words = before.decode().split(",")
+    words[rng.randrange(len(words))] = rng.choice(['"', "", "a", "train", "test", "\n", "..", "/", "\0", "x" * 200_000])
+    content = damage(rng, before) if rng.random() < 0.5 else ",".join(words).encode()
+
+    def nothing_is_lost(data: Experience, before: bytes) -> None:
+        rows = [row.split(",") for row in content.decode("utf-8-sig").split("\n")[1:] if row.strip("\r")]
+        kept = [(name, label) for name, label, split in rows if split.strip("\r") in ("train", "val")]
+        read = [(Path(each.name), data.classes[each.annotation["label"]]) for each in (*data.train, *data.val)]
+        assert sorted(read) == sorted((root / name.strip('"'), label.strip('"')) for name, label in kept)
+
+    return Broken("csv", file, content, nothing_is_lost)
+
+
+WAYS = {
     damaged_annotations: 400,
     restructured_annotations: 1500,
     damaged_picture: 500,
     damaged_mask: 600,
     other_mask: 300,
     bomb: 50,
+    damaged_rows: 300,
+    damaged_description: 300,
+    damaged_table: 300,
 }
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_broken_data_are_refused_or_valid(mini_root, damage, no_hang, kind):
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+def test_broken_data_are_refused_or_valid(root, damage, no_hang, way):
     ended = Counter()
-    for seed in range(KINDS[kind]):
-        broken = kind(Random(seed), mini_root, damage)
+    for seed in range(WAYS[way]):
+        broken = way(Random(seed), root, damage)
         try:
             with no_hang():
-                ended[outcome(mini_root, broken)] += 1
+                ended[outcome(root, broken)] += 1
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
-            raise AssertionError(f"{kind.__name__}, seed {seed}, {broken.file}: {broken.content[:300]!r}") from error
-    print(f"\n{kind.__name__}: {KINDS[kind]} cases, {dict(ended)}")
-    assert ended["refused"] + ended["accepted"] == KINDS[kind]
-    assert ended["refused"] > KINDS[kind] // 4
-    assert not any(finding.fatal for finding in inspect_folder(mini_root, list(Task)))  # each case put its file back
+            raise AssertionError(f"{way.__name__}, seed {seed}, {broken.file}: {broken.content[:300]!r}") from error
+    print(f"\n{way.__name__}: {WAYS[way]} cases, {dict(ended)}")
+    assert ended["refused"] + ended["accepted"] == WAYS[way]
+    assert ended["refused"] > WAYS[way] // 4
+    assert not any(finding.fatal for finding in inspect(described(root, *PATHS)))  # each case put its file back
 
 
 def test_there_are_enough_cases():
-    assert sum(KINDS.values()) >= 2000
+    assert sum(WAYS.values()) >= 2000

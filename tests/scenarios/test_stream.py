@@ -1,48 +1,72 @@
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
 import torch
 
 from onehead_avl.errors import UsageError
-from onehead_avl.model.layout import Layout
+from onehead_avl.kinds.kind import kind_of
 from onehead_avl.target import Target, collate
-from onehead_avl.tasks import Task
-from scenarios.embedded import embedded_data
-from scenarios.folder import read_folder
-from scenarios.stream import heterogeneous_benchmark, layout_of
+from scenarios.description import read_description
+from scenarios.drawn.embedded import drawn, drawn_classes
+from scenarios.experience import Experience, Stream
+from scenarios.reading import read_stream
+from scenarios.stream import avalanche_benchmark
 
 SIZE = 32
+NAMES = ("seg", "det", "cls")
 
 
 @pytest.fixture(scope="module")
-def data(shared_mini_root):
-    return [read_folder(shared_mini_root, task) for task in Task]
+def stream(shared_mini_root):
+    return read_stream(read_description("challenge").on(shared_mini_root, SIZE), lambda line: None)
 
 
-def streams(benchmark):
+def both(benchmark):
     return [benchmark.train_stream, benchmark.test_stream]
 
 
-def test_the_layout_has_the_classes_of_all_tasks(data):
-    assert layout_of(data) == layout_of(data[::-1]) == Layout(21, 3, 3)
+def test_the_layout_has_a_part_for_each_experience(stream):
+    layout = stream.layout
+    assert layout.names == stream.names == NAMES
+    assert [part.classes for part in layout.parts] == [each.classes for each in stream.experiences]
+    assert [part.channels for part in layout.parts] == [range(21), range(21, 29), range(29, 32)]
 
 
-@pytest.mark.parametrize("missing", Task)
-def test_a_layout_needs_all_tasks(data, missing):
-    rest = [part for part in data if part.task is not missing]
-    with pytest.raises(UsageError, match=f"found none for {missing.title}"):
-        layout_of(rest)
-    with pytest.raises(UsageError, match=missing.title):
-        heterogeneous_benchmark(rest, [rest[0].task], SIZE)
+def test_a_stream_has_an_experience_and_each_a_name_of_its_own(stream):
+    with pytest.raises(UsageError, match="expected at least one experience, found none"):
+        Stream("mine", ())
+    with pytest.raises(UsageError, match="expected experiences with different names, found seg, seg"):
+        Stream("mine", stream.experiences[:1] * 2)
 
 
-@pytest.mark.parametrize("order", [*permutations(Task), *permutations(Task, 2), (Task.DET,)], ids=str)
-def test_experiences_follow_the_order_and_labels_the_kind(data, order):
-    benchmark = heterogeneous_benchmark(data, order, SIZE)
-    for stream in streams(benchmark):
-        assert [experience.current_experience for experience in stream] == list(range(len(order)))
-        assert [experience.task_labels for experience in stream] == [[int(task)] for task in order]
-        for experience, task in zip(stream, order, strict=True):
+def test_a_head_is_shared_by_experiences_of_one_kind_and_one_class_list(stream):
+    seg, det, _ = stream.experiences
+    shared = Stream("mine", (seg, replace(seg, name="night"), replace(det, name="other")))
+    first, second, _ = shared.layout.parts
+    assert first is second
+    assert shared.layout.channels == 29
+    with pytest.raises(UsageError, match="'night' is detection but shares the head 'seg' with segmentation"):
+        Stream("mine", (seg, replace(det, name="night", head="seg")))
+    with pytest.raises(
+        UsageError, match=r"'night' shares the head 'seg', expected its classes background, .* found sky"
+    ):
+        Stream("mine", (seg, replace(seg, name="night", classes=("sky",))))
+
+
+def test_an_experience_is_found_by_its_name(stream):
+    assert [stream.task(name) for name in NAMES] == [0, 1, 2]
+    with pytest.raises(UsageError, match="unknown experience 'depth': expected one of seg, det, cls"):
+        stream.task("depth")
+
+
+@pytest.mark.parametrize("order", [None, *permutations(NAMES), *permutations(NAMES, 2), ("det",)], ids=str)
+def test_experiences_follow_the_order_and_labels_the_definition(stream, order):
+    tasks = [NAMES.index(name) for name in order or NAMES]
+    for half in both(avalanche_benchmark(stream, SIZE, order)):
+        assert [experience.current_experience for experience in half] == list(range(len(tasks)))
+        assert [experience.task_labels for experience in half] == [[task] for task in tasks]
+        for experience, task in zip(half, tasks, strict=True):
             image, target, label = experience.dataset[0]
             assert image.shape == (3, SIZE, SIZE)
             assert isinstance(target, Target)
@@ -50,19 +74,19 @@ def test_experiences_follow_the_order_and_labels_the_kind(data, order):
             assert label == task
 
 
-@pytest.mark.parametrize("shuffled", [[0, 1, 2], [2, 0, 1]])
-def test_training_and_test_pictures_are_those_of_the_task(data, shuffled):
-    order = (Task.DET, Task.CLS, Task.SEG)
-    benchmark = heterogeneous_benchmark([data[position] for position in shuffled], order, SIZE)
+def test_training_and_test_images_are_those_of_the_experience(stream):
+    order = ("det", "cls", "seg")
+    benchmark = avalanche_benchmark(stream, SIZE, order)
     assert [len(experience.dataset) for experience in benchmark.train_stream] == [4, 4, 4]
     assert [len(experience.dataset) for experience in benchmark.test_stream] == [2, 3, 2]
-    for experience, task in zip(benchmark.test_stream, order, strict=True):
-        for sample, (_, target, _) in zip(data[task].val, experience.dataset, strict=True):
+    for experience, name in zip(benchmark.test_stream, order, strict=True):
+        known = stream.experiences[stream.task(name)].val
+        for sample, (_, target, _) in zip(known, experience.dataset, strict=True):
             assert target.size.tolist() == [list(sample.image.shape[1:])]
 
 
-def test_test_pictures_are_not_augmented_and_training_pictures_are(data):
-    benchmark = heterogeneous_benchmark(data, list(Task), SIZE)
+def test_test_images_are_not_augmented_and_training_images_are(stream):
+    benchmark = avalanche_benchmark(stream, SIZE)
     for experience in benchmark.test_stream:
         assert torch.equal(experience.dataset[0][0], experience.dataset[0][0])
     for experience in benchmark.train_stream:
@@ -71,21 +95,30 @@ def test_test_pictures_are_not_augmented_and_training_pictures_are(data):
 
 
 @pytest.mark.parametrize(
-    ("order", "shown"), [((), "none"), ((Task.SEG, Task.DET, Task.SEG), "seg det seg"), ((Task.CLS,) * 2, "cls cls")]
+    ("order", "shown"), [((), "none"), (("seg", "det", "seg"), "seg det seg"), (("cls",) * 2, "cls cls")]
 )
-def test_an_order_names_each_task_at_most_once_and_some(data, order, shown):
-    with pytest.raises(UsageError, match=f"expected an order of different tasks, got {shown}"):
-        heterogeneous_benchmark(data, order, SIZE)
+def test_an_order_names_each_experience_at_most_once_and_some(stream, order, shown):
+    with pytest.raises(UsageError, match=f"expected an order of different experiences, got {shown}"):
+        avalanche_benchmark(stream, SIZE, order)
 
 
-def test_integer_targets_go_round_the_channels_of_the_task():
-    data = [embedded_data(task, size=SIZE, n_train=37, n_val=3) for task in Task]
-    layout = layout_of(data)
-    benchmark = heterogeneous_benchmark(data, [Task.CLS, Task.SEG, Task.DET], SIZE)
-    for stream in streams(benchmark):
-        for experience in stream:
+def test_an_order_names_experiences_of_the_stream(stream):
+    with pytest.raises(UsageError, match="unknown experience 'depth'"):
+        avalanche_benchmark(stream, SIZE, ("seg", "depth"))
+
+
+def test_integer_targets_go_round_the_channels_of_the_experience():
+    experiences = []
+    for name in ("segmentation", "detection", "classification"):
+        train, val = (drawn(name, split, size=SIZE, count=count) for split, count in (("train", 37), ("val", 3)))
+        experiences.append(Experience(name, kind_of(name), drawn_classes(name), train, val, name))
+    stream = Stream("drawn", tuple(experiences))
+    layout = stream.layout
+    benchmark = avalanche_benchmark(stream, SIZE, ("classification", "segmentation", "detection"))
+    for half in both(benchmark):
+        for experience in half:
             (task,) = experience.task_labels
-            channels = list(layout.of(Task(task)))
+            channels = list(layout.parts[task].channels)
             targets = list(experience.dataset.targets)
             assert targets == [channels[i % len(channels)] for i in range(len(experience.dataset))]
     train = [set(experience.dataset.targets) for experience in benchmark.train_stream]
@@ -93,9 +126,9 @@ def test_integer_targets_go_round_the_channels_of_the_task():
     assert sum(map(len, train)) == layout.channels
 
 
-def test_all_experiences_share_one_collate_function(data):
-    benchmark = heterogeneous_benchmark(data, list(Task), SIZE)
-    experiences = [experience for stream in streams(benchmark) for experience in stream]
+def test_all_experiences_share_one_collate_function(stream):
+    benchmark = avalanche_benchmark(stream, SIZE)
+    experiences = [experience for half in both(benchmark) for experience in half]
     assert {experience.dataset.collate_fn for experience in experiences} == {collate}
     mixed = [experience.dataset[index] for experience in benchmark.train_stream for index in range(2)]
     images, target, labels = experiences[0].dataset.collate_fn(mixed)
@@ -103,8 +136,8 @@ def test_all_experiences_share_one_collate_function(data):
     assert target.task.tolist() == labels.tolist() == [0, 0, 1, 1, 2, 2]
 
 
-def test_task_labels_can_be_asked_for_without_loading_a_picture(data):
-    benchmark = heterogeneous_benchmark(data, list(Task), SIZE)
-    for experience, task in zip(benchmark.train_stream, Task, strict=True):
+def test_task_labels_can_be_asked_for_without_loading_an_image(stream):
+    benchmark = avalanche_benchmark(stream, SIZE)
+    for task, experience in enumerate(benchmark.train_stream):
         assert set(experience.dataset.targets_task_labels) == {task}
-        assert len(experience.dataset.task_set[int(task)]) == len(experience.dataset)
+        assert len(experience.dataset.task_set[task]) == len(experience.dataset)

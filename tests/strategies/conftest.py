@@ -1,4 +1,4 @@
-"""A tiny stream, and strategies built by name to learn it."""
+"""Tiny streams, and strategies built by name to learn them."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,39 +9,41 @@ from avalanche.core import SupervisedPlugin
 from avalanche.training.supervised import JointTraining
 from avalanche.training.templates.base import BaseTemplate
 
-import scenarios.dataset
 from onehead_avl.evaluation.plugins import evaluator
+from onehead_avl.kinds import KINDS
+from onehead_avl.kinds.kind import kind_of
 from onehead_avl.model.criterion import MultiTaskLoss
+from onehead_avl.model.input import network_input
 from onehead_avl.model.network import OneHeadNet
-from onehead_avl.tasks import Task
-from scenarios.augmentation import network_input
-from scenarios.embedded import embedded_data
-from scenarios.stream import heterogeneous_benchmark, layout_of
+from scenarios.drawn.embedded import drawn, drawn_classes
+from scenarios.experience import Experience, Stream
+from scenarios.stream import avalanche_benchmark
 from strategies.build import build
 from strategies.named import options_of
 from strategies.setting import Setting
 
 SIZE = 32
-PICTURES = 8  # of each task: two minibatches of 4 an epoch
+PICTURES = 8  # of each experience: two minibatches of 4 an epoch
 
 
 class Step(NamedTuple):
-    """What a training step saw: the experience, and the task and position of every picture."""
+    """What a training step saw: the experience, and the task label and position of every picture."""
 
     experience: int
-    pictures: list[tuple[Task, int]]
+    pictures: list[tuple[int, int]]
 
 
 class Steps(SupervisedPlugin):
     """Recognises every picture of every minibatch, whichever way a strategy trains on it."""
 
-    def __init__(self, data) -> None:
+    def __init__(self, stream: Stream) -> None:
         super().__init__()
         self.known = {
-            _key(network_input(sample.image)): (part.task, position)
-            for part in data
-            for position, sample in enumerate(part.train)
+            _key(network_input(sample.image)): (task, position)
+            for task, experience in enumerate(stream.experiences)
+            for position, sample in enumerate(experience.train)
         }
+        assert len(self.known) == sum(len(experience.train) for experience in stream.experiences)
         self.seen: list[Step] = []
 
     def after_training_iteration(self, strategy, **kwargs) -> None:
@@ -54,30 +56,56 @@ def _key(image: torch.Tensor) -> int:
 
 
 @pytest.fixture(scope="session")
-def tiny():
-    return [embedded_data(task, size=SIZE, n_train=PICTURES, n_val=1) for task in Task]
+def drawn_experience() -> Callable[..., Experience]:
+    """Make an experience of drawn pictures; another seed gives others."""
+
+    def drawn_experience(name, kind, count=PICTURES, seed=0, head=None) -> Experience:
+        train, val = (drawn(kind, split, size=SIZE, count=n, seed=seed) for split, n in (("train", count), ("val", 1)))
+        return Experience(name, kind_of(kind), drawn_classes(kind), train, val, head or name)
+
+    return drawn_experience
+
+
+@pytest.fixture(scope="session")
+def tiny(drawn_experience) -> Stream:
+    """Segmentation, detection, classification."""
+    kinds = {"seg": "segmentation", "det": "detection", "cls": "classification"}
+    return Stream("tiny", tuple(drawn_experience(name, kind) for name, kind in kinds.items()))
+
+
+@pytest.fixture(scope="session")
+def four(drawn_experience) -> Stream:
+    """Segmentation, detection, segmentation of other pictures, classification, each with a head of its own."""
+    experiences = (
+        drawn_experience("seg-1", "segmentation"),
+        drawn_experience("det", "detection"),
+        drawn_experience("seg-2", "segmentation", seed=1),
+        drawn_experience("cls", "classification"),
+    )
+    return Stream("four", experiences)
 
 
 @pytest.fixture
 def unaugmented(monkeypatch) -> None:
     """Without augmentation a picture can be recognised by its pixels."""
-    monkeypatch.setattr(scenarios.dataset, "training_augmentation", lambda task, size: lambda parts: dict(parts))
+    for name in KINDS:
+        monkeypatch.setattr(type(kind_of(name)), "augmentation", lambda kind, size: dict)
 
 
 @pytest.fixture
 def stream(tiny):
     """The training stream: segmentation, detection, classification."""
-    return heterogeneous_benchmark(tiny, list(Task), SIZE).train_stream
+    return avalanche_benchmark(tiny, SIZE).train_stream
 
 
 @pytest.fixture
 def setting(tiny) -> Callable[..., Setting]:
-    """A setting with a new network, always the same."""
+    """A setting with a new network for a stream, always the same."""
 
-    def setting(**changes) -> Setting:
+    def setting(of: Stream = tiny, **changes) -> Setting:
         torch.manual_seed(0)
         # As a run lays it out: some methods only work with contiguous weights, if they are not helped.
-        model = OneHeadNet(layout_of(tiny), channels=16).to(memory_format=torch.channels_last)
+        model = OneHeadNet(of.layout, channels=16).to(memory_format=torch.channels_last)
         sizes = {"train_mb_size": 4, "eval_mb_size": 4, "replay_size": 6, "replay_batch": 2}
         return Setting(
             model, MultiTaskLoss(model.layout), evaluator(model.layout), torch.device("cpu"), **(sizes | changes)
@@ -100,15 +128,15 @@ def built(setting) -> Callable[..., BaseTemplate]:
 
 @pytest.fixture
 def learn(tiny) -> Callable[..., BaseTemplate]:
-    """Train a strategy on the stream or on some of its experiences."""
+    """Train a strategy on a stream or on some of its experiences."""
 
-    def learn(strategy: BaseTemplate, *experiences: int) -> BaseTemplate:
+    def learn(strategy: BaseTemplate, *experiences: int, of: Stream = tiny) -> BaseTemplate:
         torch.manual_seed(1)
-        stream = heterogeneous_benchmark(tiny, list(Task), SIZE).train_stream
+        stream = avalanche_benchmark(of, SIZE).train_stream
         if isinstance(strategy, JointTraining):
             strategy.train(stream)
         else:
-            for experience in experiences or range(3):
+            for experience in experiences or range(len(stream)):
                 strategy.train(stream[experience])
         return strategy
 
@@ -116,6 +144,12 @@ def learn(tiny) -> Callable[..., BaseTemplate]:
 
 
 @pytest.fixture
-def steps(tiny, unaugmented) -> Steps:
+def steps_of(unaugmented) -> Callable[[Stream], Steps]:
+    """Make what notes the steps of a strategy on a stream, if appended to its plugins."""
+    return Steps
+
+
+@pytest.fixture
+def steps(tiny, steps_of) -> Steps:
     """What a strategy trains on, if appended to its plugins."""
-    return Steps(tiny)
+    return steps_of(tiny)

@@ -4,26 +4,28 @@ import pytest
 import torch
 from avalanche.training.plugins import SupervisedPlugin
 
-import scenarios.dataset
 from onehead_avl.evaluation.plugins import evaluator
 from onehead_avl.model.criterion import MultiTaskLoss
+from onehead_avl.model.input import network_input
 from onehead_avl.model.network import OneHeadNet
-from onehead_avl.tasks import Task
-from scenarios.augmentation import network_input
-from scenarios.embedded import embedded_data
-from scenarios.stream import heterogeneous_benchmark, layout_of
+from scenarios.experience import Stream
+from scenarios.stream import avalanche_benchmark
 from strategies.memory import Endless, SegmentationBuffer, segmentation_replay
 from strategies.multitask import MultiTask
 
 pytestmark = pytest.mark.filterwarnings("ignore:No loggers specified")
 
 SIZE = 32
-PICTURES = 7  # of each task: minibatches of 3, 3 and 1
+PICTURES = 7  # of each experience: minibatches of 3, 3 and 1
 BATCH = 3
 EPOCHS = 2
 
-Picture = tuple[Task, int]
-"""A training picture: its task, and its position in the training set."""
+SEG, DET, CLS = 0, 1, 2
+SEG_1, DET_2, SEG_2, CLS_2 = range(4)
+"""The task labels of three experiences, and of four."""
+
+Picture = tuple[int, int]
+"""A training picture: its task label, and its position in the training set."""
 
 
 class Minibatch(NamedTuple):
@@ -41,11 +43,11 @@ class Recorder(SupervisedPlugin):
     def __init__(self, data, replay):
         super().__init__()
         self.known = {
-            network_input(sample.image).numpy().tobytes(): (part.task, position)
-            for part in data
-            for position, sample in enumerate(part.train)
+            network_input(sample.image).numpy().tobytes(): (task, position)
+            for task, experience in enumerate(data.experiences)
+            for position, sample in enumerate(experience.train)
         }
-        assert len(self.known) == 3 * PICTURES
+        assert len(self.known) == len(data.experiences) * PICTURES
         self.replay = replay
         self.minibatches: list[Minibatch] = []
         self.memory: list[list[Picture]] = []
@@ -68,21 +70,31 @@ class Recorder(SupervisedPlugin):
 
 
 @pytest.fixture(scope="module")
-def data():
-    return [embedded_data(task, size=SIZE, n_train=PICTURES, n_val=1) for task in Task]
+def data(drawn_experience):
+    kinds = {"seg": "segmentation", "det": "detection", "cls": "classification"}
+    return Stream("three", tuple(drawn_experience(name, kind, PICTURES) for name, kind in kinds.items()))
+
+
+@pytest.fixture(scope="module")
+def data_of_four(drawn_experience):
+    experiences = (
+        drawn_experience("seg-1", "segmentation", PICTURES),
+        drawn_experience("det", "detection", PICTURES),
+        drawn_experience("seg-2", "segmentation", PICTURES, seed=1),
+        drawn_experience("cls", "classification", PICTURES),
+    )
+    return Stream("four", experiences)
 
 
 @pytest.fixture
-def learn(data, monkeypatch):
+def learn(data, unaugmented):
     """Train over a stream with replay and return what was recorded."""
-    # Without augmentation a picture can be recognised by its pixels.
-    monkeypatch.setattr(scenarios.dataset, "training_augmentation", lambda task, size: lambda parts: dict(parts))
 
-    def learn(order=tuple(Task), memory=4, per_step=2):
+    def learn(order=(SEG, DET, CLS), memory=4, per_step=2, of=data):
         torch.manual_seed(0)
-        model = OneHeadNet(layout_of(data), channels=32)
-        replay = segmentation_replay(memory, per_step)
-        recorder = Recorder(data, replay)
+        model = OneHeadNet(of.layout, channels=32)
+        replay = segmentation_replay(model.layout.of_kind("segmentation"), memory, per_step)
+        recorder = Recorder(of, replay)
         strategy = MultiTask(
             model=model,
             criterion=MultiTaskLoss(model.layout),
@@ -91,7 +103,7 @@ def learn(data, monkeypatch):
             train_epochs=EPOCHS,
             evaluator=evaluator(model.layout),
         )
-        for experience in heterogeneous_benchmark(data, order, SIZE).train_stream:
+        for experience in avalanche_benchmark(of, SIZE, [of.names[task] for task in order]).train_stream:
             strategy.train(experience)
         return recorder
 
@@ -108,8 +120,8 @@ def assert_replayed(steps, task, per_step, memory):
     """The minibatches hold, beside each picture of a task once an epoch, so many samples of the memory each."""
     current = []
     for step in steps:
-        own = [picture for picture in step.pictures if picture[0] is task]
-        replayed = [picture for picture in step.pictures if picture[0] is not task]
+        own = [picture for picture in step.pictures if picture[0] == task]
+        replayed = [picture for picture in step.pictures if picture[0] != task]
         assert len(replayed) == per_step
         assert set(replayed) <= set(memory)
         assert 1 <= len(own) <= BATCH
@@ -119,16 +131,16 @@ def assert_replayed(steps, task, per_step, memory):
 
 def test_later_experiences_replay_segmentation_pictures_of_experience_0_and_nothing_else(learn):
     seen = learn(memory=4, per_step=2)
-    assert_pure(seen.steps(0), Task.SEG)
+    assert_pure(seen.steps(0), SEG)
     first = {picture for step in seen.steps(0) for picture in step.pictures}
     memory = seen.memory[0]
     assert len(memory) == len(set(memory)) == 4
     assert set(memory) <= first
-    for experience, task in ((1, Task.DET), (2, Task.CLS)):
+    for experience, task in ((1, DET), (2, CLS)):
         assert_replayed(seen.steps(experience), task, 2, memory)
-        replayed = {picture for step in seen.steps(experience) for picture in step.pictures if picture[0] is not task}
+        replayed = {picture for step in seen.steps(experience) for picture in step.pictures if picture[0] != task}
         assert replayed == set(memory)  # all of the memory gets its turn
-        assert {picture[0] for picture in replayed} == {Task.SEG}
+        assert {picture[0] for picture in replayed} == {SEG}
 
 
 def test_the_memory_keeps_what_it_has_when_other_tasks_follow(learn):
@@ -143,7 +155,7 @@ def test_targets_and_task_labels_go_with_their_pictures(learn):
 
 @pytest.mark.parametrize("memory", [2, 6, PICTURES, 50])
 def test_the_memory_never_exceeds_its_size_or_what_there_is(learn, memory):
-    for pictures in learn(order=(Task.SEG, Task.CLS), memory=memory, per_step=1).memory:
+    for pictures in learn(order=(SEG, CLS), memory=memory, per_step=1).memory:
         assert len(set(pictures)) == len(pictures) == min(memory, PICTURES)
 
 
@@ -151,32 +163,32 @@ def test_the_memory_never_exceeds_its_size_or_what_there_is(learn, memory):
 def test_replay_makes_no_epoch_longer(learn, memory, per_step):
     seen = learn(memory=memory, per_step=per_step)
     assert [len(seen.steps(experience)) for experience in range(3)] == [3 * EPOCHS] * 3
-    assert_replayed(seen.steps(1), Task.DET, per_step, seen.memory[0])
+    assert_replayed(seen.steps(1), DET, per_step, seen.memory[0])
 
 
 def test_no_more_can_be_replayed_than_the_memory_holds(learn):
-    seen = learn(order=(Task.SEG, Task.DET), memory=3, per_step=5)
-    assert_replayed(seen.steps(1), Task.DET, 3, seen.memory[0])
+    seen = learn(order=(SEG, DET), memory=3, per_step=5)
+    assert_replayed(seen.steps(1), DET, 3, seen.memory[0])
 
 
 def test_a_memory_that_does_not_divide_evenly_replays_no_more_than_asked_for(learn):
-    seen = learn(order=(Task.SEG, Task.DET), memory=5, per_step=2)
-    counts = [sum(task is Task.SEG for task, _ in step.pictures) for step in seen.steps(1)]
+    seen = learn(order=(SEG, DET), memory=5, per_step=2)
+    counts = [sum(task == SEG for task, _ in step.pictures) for step in seen.steps(1)]
     assert max(counts) == 2
     assert min(counts) == 1
 
 
 def test_nothing_is_replayed_until_segmentation_was_learned(learn):
-    seen = learn(order=(Task.DET, Task.SEG, Task.CLS))
-    assert_pure(seen.steps(0), Task.DET)
-    assert_pure(seen.steps(1), Task.SEG)
-    assert_replayed(seen.steps(2), Task.CLS, 2, seen.memory[1])
+    seen = learn(order=(DET, SEG, CLS))
+    assert_pure(seen.steps(0), DET)
+    assert_pure(seen.steps(1), SEG)
+    assert_replayed(seen.steps(2), CLS, 2, seen.memory[1])
     assert [len(pictures) for pictures in seen.memory] == [0, 4, 4]
-    assert {task for task, _ in seen.memory[1]} == {Task.SEG}
+    assert {task for task, _ in seen.memory[1]} == {SEG}
 
 
 def test_nothing_is_ever_replayed_if_segmentation_comes_last(learn):
-    order = (Task.CLS, Task.DET, Task.SEG)
+    order = (CLS, DET, SEG)
     seen = learn(order=order)
     for experience, task in enumerate(order):
         assert_pure(seen.steps(experience), task)
@@ -184,16 +196,40 @@ def test_nothing_is_ever_replayed_if_segmentation_comes_last(learn):
 
 
 def test_without_segmentation_the_memory_stays_empty(learn):
-    assert learn(order=(Task.DET, Task.CLS)).memory == [[], []]
+    assert learn(order=(DET, CLS)).memory == [[], []]
+
+
+@pytest.mark.parametrize("order", [(SEG_1, DET_2, SEG_2, CLS_2), (DET_2, SEG_2, SEG_1, CLS_2)])
+def test_two_segmentation_experiences_share_a_memory_that_holds_samples_of_both_and_of_nothing_else(
+    order, learn, data_of_four
+):
+    seen = learn(order=order, memory=6, per_step=3, of=data_of_four)
+    assert [len(pictures) for pictures in seen.memory] == [
+        6 if SEG_1 in order[: n + 1] or SEG_2 in order[: n + 1] else 0 for n in range(4)
+    ]
+    first, second = sorted((SEG_1, SEG_2), key=order.index)
+    assert {task for task, _ in seen.memory[order.index(first)]} == {first}
+    assert {task for task, _ in seen.memory[order.index(second)]} == {SEG_1, SEG_2}
+    for stage, task in enumerate(order):
+        memory = seen.memory[stage - 1] if stage else []
+        assert_replayed(seen.steps(stage), task, 3 if memory else 0, memory)
+    replayed = {picture for step in seen.steps(3) for picture in step.pictures if picture[0] != CLS_2}
+    assert replayed == set(seen.memory[2])
+
+
+def test_a_memory_with_room_for_all_keeps_all_of_both_segmentation_experiences(learn, data_of_four):
+    seen = learn(order=(SEG_2, DET_2, SEG_1, CLS_2), memory=50, per_step=1, of=data_of_four)
+    assert seen.memory[1] == [(SEG_2, position) for position in range(PICTURES)]
+    assert seen.memory[3] == [(task, position) for task in (SEG_1, SEG_2) for position in range(PICTURES)]
 
 
 def test_every_picture_may_be_chosen(data):
     """Over many memories of three of seven pictures, each picture is in some and absent from others."""
-    experience = heterogeneous_benchmark(data, [Task.SEG], SIZE).train_stream[0]
+    experience = avalanche_benchmark(data, SIZE, ["seg"]).train_stream[0]
     counts = torch.zeros(PICTURES)
     for seed in range(60):
         torch.manual_seed(seed)
-        buffer = SegmentationBuffer(max_size=3)
+        buffer = SegmentationBuffer(max_size=3, tasks=[SEG])
         buffer.post_adapt(None, experience)
         chosen = [buffer.buffer.targets[index] for index in range(3)]  # targets count up from 0 here
         counts[chosen] += 1
@@ -203,7 +239,7 @@ def test_every_picture_may_be_chosen(data):
 
 
 def test_the_memory_of_a_seed_is_always_the_same(learn):
-    assert learn(order=(Task.SEG,)).memory == learn(order=(Task.SEG,)).memory
+    assert learn(order=(SEG,)).memory == learn(order=(SEG,)).memory
 
 
 def numbered(n, start=0):

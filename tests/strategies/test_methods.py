@@ -12,8 +12,8 @@ from avalanche.training.supervised.lamaml import LaMAML as AvalancheLaMAML
 from avalanche.training.templates.base_sgd import PeriodicEval
 from torch import nn
 
+from onehead_avl.kinds import KINDS
 from onehead_avl.target import Target
-from onehead_avl.tasks import Task
 from strategies.distillation import Distillation
 from strategies.memory import SegmentationBuffer
 from strategies.multitask import MultiTask
@@ -25,6 +25,10 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:Avalanche is transitioning",
     "ignore:__array_wrap__ must accept",
 )
+
+SEG, DET, CLS = TASKS = range(3)
+SEG_1, SEG_2 = 0, 2
+"""The task labels of three experiences, and those of segmentation among four."""
 
 COMBINATIONS = (
     "replay+lwf",
@@ -98,7 +102,7 @@ def plugins_of(strategy):
 
 
 def kept_tasks(strategy):
-    """The tasks of all samples that can be reached from a strategy and its plugins and outlive an experience."""
+    """The task labels of all samples that can be reached from a strategy and its plugins and outlive an experience."""
     found, done = set(), set()
     left = [value for name, value in vars(strategy).items() if name not in _MOMENTARY]
     while left:
@@ -107,9 +111,9 @@ def kept_tasks(strategy):
             continue
         done.add(id(value))
         if isinstance(value, AvalancheDataset):
-            found |= {Task(int(value[i][1].task)) for i in range(len(value))}
+            found |= {int(value[i][1].task) for i in range(len(value))}
         elif isinstance(value, Target):
-            found |= {Task(task) for task in value.task.tolist()}
+            found |= set(value.task.tolist())
         elif isinstance(value, dict):
             left += value.values()
         elif isinstance(value, list | tuple | set):
@@ -131,24 +135,43 @@ def test_every_strategy_learns_the_stream_and_keeps_what_the_table_says(name, bu
     kept = kept_tasks(strategy)
     if not any(method.breaks for method in methods):
         segmentation = any("segmentation samples" in method.stores for method in methods)
-        assert kept == ({Task.SEG} if segmentation else set())
+        assert kept == ({SEG} if segmentation else set())
         assert_challenge(steps, segmentation)
     elif any("memory" in method.breaks for method in methods):
-        assert kept > {Task.SEG}
+        assert kept > {SEG}
     if name == "joint":
-        assert all({task for task, _ in step.pictures} == set(Task) for step in steps.seen)
+        assert all({task for task, _ in step.pictures} == set(TASKS) for step in steps.seen)
     if name == "cumulative":
         for step in steps.seen:
-            assert {task for task, _ in step.pictures} == set(list(Task)[: step.experience + 1])
+            assert {task for task, _ in step.pictures} == set(TASKS[: step.experience + 1])
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_strategy_learns_four_experiences_with_two_of_one_kind(name, built, learn, four, steps_of):
+    strategy = built(name, *options_for(name), of=four, replay_size=48)
+    steps = steps_of(four)
+    strategy.plugins.append(steps)
+    start = copy_of(strategy.model)
+    learn(strategy, of=four)
+    assert all(value.isfinite().all() for value in strategy.model.state_dict().values())
+    assert moved(strategy.model, start) == {"backbone", "neck", "head"}
+    method = STRATEGIES[name]
+    if not method.breaks:
+        segmentation = "segmentation samples" in method.stores
+        assert kept_tasks(strategy) == ({SEG_1, SEG_2} if segmentation else set())
+        for experience, pictures in steps.seen:
+            others = {task for task, _ in pictures if task != experience}
+            assert others <= ({SEG_1, SEG_2} & set(range(experience)) if segmentation else set())
+    elif "memory" in method.breaks:
+        assert kept_tasks(strategy) > {SEG_1, SEG_2}
 
 
 def assert_challenge(steps, replayed):
     """Beside the task of an experience there are only samples of segmentation, two a minibatch, or none at all."""
     experiences = Counter()
     for experience, pictures in steps.seen:
-        task = Task(experience)
-        others = [picture for picture in pictures if picture[0] is not task]
-        assert {other for other, _ in others} <= {Task.SEG}
+        others = [picture for picture in pictures if picture[0] != experience]
+        assert {other for other, _ in others} <= {SEG}
         assert len(others) == (2 if replayed and experience > 0 else 0)
         experiences[experience] += len(pictures) - len(others)
     assert experiences == {0: 8, 1: 8, 2: 8}
@@ -240,10 +263,11 @@ def test_options_reach_the_method(name, option, value, attribute, built):
 
 
 @pytest.mark.parametrize("name", ["distillation", "onehead"])
-def test_each_task_has_its_own_weight_of_distillation(name, built):
-    weights = [f"{name}.{task.title}={int(task) + 3}" for task in Task]
-    plugin = plugins_of(built(name, *weights))[-1]
-    assert plugin._weights == {Task.SEG: 3, Task.DET: 4, Task.CLS: 5}
+def test_each_kind_has_its_own_weight_of_distillation(name, built):
+    weights = [f"{name}.{kind}={number}" for number, kind in enumerate(KINDS, start=3)]
+    plugin = plugins_of(built(name, *weights, f"{name}.features=6"))[-1]
+    assert plugin._weights == {"segmentation": 3, "detection": 4, "classification": 5}
+    assert plugin._features_weight == 6
 
 
 @pytest.mark.parametrize(
@@ -268,11 +292,14 @@ def test_memories_have_the_size_of_the_setting(name, attributes, built):
 
 
 @pytest.mark.parametrize("name", REPLAYING)
-def test_what_the_challenge_allows_to_replay_comes_from_a_memory_of_segmentation(name, built):
+def test_what_the_challenge_allows_to_replay_comes_from_a_memory_of_segmentation(name, built, four):
     (plugin,) = (each for each in plugins_of(built(name)) if isinstance(each, avalanche_plugins.ReplayPlugin))
     assert type(plugin) is avalanche_plugins.ReplayPlugin
     assert type(plugin.storage_policy) is SegmentationBuffer
     assert plugin.batch_size is None  # as many of the current task as without replay
+    assert plugin.storage_policy._tasks == [SEG]
+    (of_four,) = (each for each in plugins_of(built(name, of=four)) if isinstance(each, avalanche_plugins.ReplayPlugin))
+    assert of_four.storage_policy._tasks == [SEG_1, SEG_2]
 
 
 def test_der_ignores_annotations_and_derpp_does_not(built):
@@ -303,7 +330,7 @@ def test_naive_is_the_multi_task_strategy_without_plugins(built, setting, learn)
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("distillation", [f"distillation.{task.title}=0" for task in Task]),
+        ("distillation", [f"distillation.{kind}=0" for kind in KINDS]),
         ("lwf", ["lwf.alpha=0"]),
         ("feature-distillation", ["feature-distillation.alpha=0"]),
     ],
@@ -347,9 +374,7 @@ def test_replay_never_exceeds_the_share_of_a_minibatch_it_was_given(built, learn
     strategy = built("replay", replay_size=5, replay_batch=3)
     strategy.plugins.append(steps)
     learn(strategy)
-    replayed = [
-        [picture for picture in pictures if picture[0] is not Task(experience)] for experience, pictures in steps.seen
-    ]
+    replayed = [[picture for picture in pictures if picture[0] != experience] for experience, pictures in steps.seen]
     assert max(map(len, replayed)) == 3
-    assert {task for pictures in replayed for task, _ in pictures} == {Task.SEG}
+    assert {task for pictures in replayed for task, _ in pictures} == {SEG}
     assert len({picture for pictures in replayed for picture in pictures}) <= 5

@@ -5,9 +5,10 @@ import sys
 import pytest
 from avalanche.training.templates.base import BaseTemplate
 
-from onehead_avl.config import Config
+from onehead_avl.kinds import KINDS
+from onehead_avl.runs.config import Config
 from strategies import methods
-from strategies.named import STRATEGIES, UNFIT, options_of, parts_of, problems_of
+from strategies.named import SINGLE_TASK, STRATEGIES, UNFIT, is_baseline, options_of, parts_of, problems_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:No loggers specified", "ignore:Avalanche is transitioning")
 
@@ -109,6 +110,24 @@ def test_only_gem_and_lamaml_need_a_package():
         "gem": "quadprog",
         "lamaml": "higher",
     }
+
+
+def test_the_single_task_baseline_is_the_only_strategy_of_separate_networks():
+    assert [name for name, method in STRATEGIES.items() if method.separate] == [SINGLE_TASK] == ["from-scratch"]
+
+
+def test_others_are_measured_against_the_single_task_baseline_and_joint_training():
+    assert [name for name in STRATEGIES if is_baseline(name)] == ["from-scratch", "joint"]
+
+
+@pytest.mark.parametrize("name", ["replay+lwf", "joint+lwf", "some.module:joint", "nonsense"])
+def test_what_has_no_name_of_its_own_is_no_baseline(name):
+    assert not is_baseline(name)
+
+
+@pytest.mark.parametrize("name", ["distillation", "onehead"])
+def test_every_kind_with_a_name_has_a_weight_of_distillation(name):
+    assert set(STRATEGIES[name].options) == {*KINDS, "features"}
 
 
 def test_parts_are_in_the_order_of_the_name():

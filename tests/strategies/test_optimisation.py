@@ -10,13 +10,13 @@ from torch import nn
 from torch.optim import AdamW
 
 from onehead_avl.evaluation.plugins import evaluator
+from onehead_avl.kinds.kind import kind_of
 from onehead_avl.model.backbones import TAPS
 from onehead_avl.model.criterion import MultiTaskLoss
-from onehead_avl.model.layout import Layout
+from onehead_avl.model.layout import layout_of_heads
 from onehead_avl.model.network import OneHeadNet
-from onehead_avl.tasks import Task
-from scenarios.embedded import embedded_data
-from scenarios.stream import heterogeneous_benchmark, layout_of
+from scenarios.experience import Stream
+from scenarios.stream import avalanche_benchmark
 from strategies.build import build
 from strategies.memory import segmentation_replay
 from strategies.multitask import MultiTask
@@ -37,6 +37,18 @@ pytestmark = pytest.mark.filterwarnings("ignore:No loggers specified")
 
 SIZE = 32
 LR = 1e-3
+
+SEG, DET, CLS = TASKS = range(3)
+CLS_2 = 3
+
+LAYOUT = layout_of_heads(
+    [
+        ("seg", "seg", kind_of("segmentation"), ("background", "a", "b")),
+        ("det", "det", kind_of("detection"), ("c", "d")),
+        ("cls", "cls", kind_of("classification"), ("e", "f")),
+        ("cls-2", "cls-2", kind_of("classification"), ("g", "h")),
+    ]
+)
 
 
 class Watch(SupervisedPlugin):
@@ -75,8 +87,15 @@ def make(model, *watching, plugins=(), criterion=None, optimisation=None, **opti
 
 
 @pytest.fixture(scope="module")
-def data():
-    return [embedded_data(task, size=SIZE, n_train=20, n_val=1) for task in Task]
+def of_length(drawn_experience):
+    """Make a stream of segmentation, detection and classification, with so many pictures each."""
+    kinds = {"seg": "segmentation", "det": "detection", "cls": "classification"}
+    return lambda count: Stream("drawn", tuple(drawn_experience(name, kind, count) for name, kind in kinds.items()))
+
+
+@pytest.fixture(scope="module")
+def data(of_length):
+    return of_length(20)
 
 
 @pytest.fixture(scope="module")
@@ -84,23 +103,23 @@ def watched(data):
     """Three experiences of 2 epochs of 10 steps, with replay, seen by a watch."""
     torch.manual_seed(0)
     watch = Watch()
-    model = OneHeadNet(layout_of(data), channels=16)
+    model = OneHeadNet(data.layout, channels=16)
     strategy = make(
         model,
         watch,
-        plugins=[segmentation_replay(4, 1)],
+        plugins=[segmentation_replay([SEG], 4, 1)],
         optimisation=Optimisation(lr=LR),
         train_mb_size=2,
         train_epochs=2,
     )
-    for experience in heterogeneous_benchmark(data, list(Task), SIZE).train_stream:
+    for experience in avalanche_benchmark(data, SIZE).train_stream:
         strategy.train(experience)
     return watch
 
 
 @pytest.fixture(params=[True, False], ids=["pretrained", "random"])
 def model(request):
-    return OneHeadNet(Layout(3, 2, 2), pretrained=request.param, channels=16)
+    return OneHeadNet(LAYOUT, pretrained=request.param, channels=16)
 
 
 def rate_and_decay(groups):
@@ -167,7 +186,7 @@ def test_a_pretrained_backbone_learns_slower_and_a_random_one_does_not():
 
 def test_rates_and_decay_can_be_chosen(model):
     optimisation = Optimisation(lr=0.5, backbone_lr=0.25, weight_decay=0.125)
-    strategy = SimpleNamespace(model=model, train_epochs=1, dataloader=range(20), adapted_dataset=pictures_of(Task.SEG))
+    strategy = SimpleNamespace(model=model, train_epochs=1, dataloader=range(20), adapted_dataset=pictures_of(SEG))
     optimisation.before_training_exp(strategy)
     groups = strategy.optimizer.param_groups
     assert {(group["initial_lr"], group["weight_decay"]) for group in groups} == {
@@ -176,7 +195,7 @@ def test_rates_and_decay_can_be_chosen(model):
 
 
 def pictures_of(*tasks):
-    return SimpleNamespace(targets_task_labels=SimpleNamespace(uniques={int(task) for task in tasks}))
+    return SimpleNamespace(targets_task_labels=SimpleNamespace(uniques=set(tasks)))
 
 
 def learned_by(model):
@@ -190,10 +209,10 @@ def learned_by(model):
 
 @pytest.mark.parametrize(
     ("tasks", "free"),
-    [((Task.SEG,), 9), ((Task.DET,), 9), ((Task.CLS,), 0), ((Task.SEG, Task.CLS), 9), (tuple(Task), 9)],
+    [((SEG,), 9), ((DET,), 9), ((CLS,), 0), ((SEG, CLS), 9), ((CLS, CLS_2), 0), (TASKS, 9)],
 )
 def test_a_pretrained_backbone_learns_beyond_stride_8_and_for_classification_not_at_all(tasks, free):
-    model = OneHeadNet(Layout(3, 2, 2), pretrained=True, channels=16)
+    model = OneHeadNet(LAYOUT, pretrained=True, channels=16)
     strategy = SimpleNamespace(model=model, train_epochs=1, dataloader=range(20), adapted_dataset=pictures_of(*tasks))
     optimisation = Optimisation()
     optimisation.before_training_exp(strategy)
@@ -204,13 +223,13 @@ def test_a_pretrained_backbone_learns_beyond_stride_8_and_for_classification_not
 
 @pytest.mark.parametrize("name", TAPS)
 def test_what_is_frozen_of_every_backbone_ends_at_stride_8(name):
-    backbone = OneHeadNet(Layout(3, 2, 2), name, pretrained=True, channels=16).backbone
+    backbone = OneHeadNet(LAYOUT, name, pretrained=True, channels=16).backbone
     assert backbone.stem(torch.zeros(1, 3, 64, 64)).shape == (1, backbone.channels[0], 8, 8)
 
 
 def test_a_random_start_learns_everything():
-    model = OneHeadNet(Layout(3, 2, 2), channels=16)
-    assert frozen(model, [Task.CLS]) == frozen(model, [Task.SEG]) == []
+    model = OneHeadNet(LAYOUT, channels=16)
+    assert frozen(model, [CLS]) == frozen(model, [SEG]) == []
 
 
 @pytest.mark.parametrize(("name", "frozen_in_the_end"), [("naive", 13), ("cumulative", 4), ("joint", 4)])
@@ -221,12 +240,12 @@ def test_what_is_frozen_goes_by_the_pictures_that_a_strategy_trains_on(name, fro
         def before_backward(self, strategy, **kwargs):
             seen.append(learned_by(strategy.model).count(False))
 
-    model = OneHeadNet(layout_of(data), pretrained=True, channels=16)
+    model = OneHeadNet(data.layout, pretrained=True, channels=16)
     setting = Setting(
         model, MultiTaskLoss(model.layout), evaluator(model.layout), torch.device("cpu"), 20, 20, 4, 1, plugins=[Look()]
     )
     strategy = build(name, setting, {name: {}})
-    stream = heterogeneous_benchmark(data, list(Task), SIZE).train_stream
+    stream = avalanche_benchmark(data, SIZE).train_stream
     for experience in [stream] if name == "joint" else stream:
         strategy.train(experience)
     assert seen[0] == 4
@@ -234,9 +253,9 @@ def test_what_is_frozen_goes_by_the_pictures_that_a_strategy_trains_on(name, fro
 
 
 def test_what_a_method_froze_stays_frozen():
-    model = OneHeadNet(Layout(3, 2, 2), pretrained=True, channels=16)
+    model = OneHeadNet(LAYOUT, pretrained=True, channels=16)
     model.backbone.features[1].requires_grad_(False)
-    strategy = SimpleNamespace(model=model, train_epochs=1, dataloader=range(20), adapted_dataset=pictures_of(Task.CLS))
+    strategy = SimpleNamespace(model=model, train_epochs=1, dataloader=range(20), adapted_dataset=pictures_of(CLS))
     optimisation = Optimisation()
     optimisation.before_training_exp(strategy)
     optimisation.after_training_exp(strategy)
@@ -274,20 +293,20 @@ def test_the_schedule_is_the_same_in_every_experience_with_replay_or_without(wat
 
 def test_the_schedule_spans_the_epochs_of_each_experience(data):
     watch = Watch()
-    strategy = make(OneHeadNet(layout_of(data), channels=16), watch, train_mb_size=10)
-    for experience, epochs in zip(heterogeneous_benchmark(data, list(Task), SIZE).train_stream, (1, 2, 3), strict=True):
+    strategy = make(OneHeadNet(data.layout, channels=16), watch, train_mb_size=10)
+    for experience, epochs in zip(avalanche_benchmark(data, SIZE).train_stream, (1, 2, 3), strict=True):
         strategy.train_epochs = epochs
         strategy.train(experience)
     assert [len(rates) for rates in watch.rates] == [2, 4, 6]
     assert all(max(final) < 1e-9 for final in watch.finals)
 
 
-def test_all_groups_follow_the_schedule_from_their_own_rate():
-    data = [embedded_data(task, size=SIZE, n_train=4, n_val=1) for task in Task]
+def test_all_groups_follow_the_schedule_from_their_own_rate(of_length):
+    data = of_length(4)
     watch = Watch()
-    model = OneHeadNet(layout_of(data), pretrained=True, channels=16)
+    model = OneHeadNet(data.layout, pretrained=True, channels=16)
     strategy = make(model, watch, optimisation=Optimisation(lr=LR, backbone_lr=LR / 8), train_mb_size=1)
-    strategy.train(heterogeneous_benchmark(data, [Task.CLS], SIZE).train_stream[0])
+    strategy.train(avalanche_benchmark(data, SIZE, ["cls"]).train_stream[0])
     for step, rates in enumerate(watch.rates[0]):
         factor = warmup_cosine(step / 4)
         assert rates == pytest.approx([factor * LR] * 2 + [factor * LR / 8] * 2)
@@ -325,9 +344,9 @@ def test_gradients_are_clipped_before_the_step(data, scale, clipped):
         def before_update(self, strategy, **kwargs):
             norms["after"] = norm(strategy.model)
 
-    model = OneHeadNet(layout_of(data), channels=16)
+    model = OneHeadNet(data.layout, channels=16)
     strategy = make(model, After(), plugins=[Before()], criterion=Scaled(model.layout), train_mb_size=20)
-    strategy.train(heterogeneous_benchmark(data, [Task.SEG], SIZE).train_stream[0])
+    strategy.train(avalanche_benchmark(data, SIZE, ["seg"]).train_stream[0])
     if clipped:
         assert norms["before"] > 10 * CLIP_NORM
         assert norms["after"] == pytest.approx(CLIP_NORM, rel=1e-3)
@@ -338,9 +357,9 @@ def test_gradients_are_clipped_before_the_step(data, scale, clipped):
 def test_what_is_frozen_between_experiences_stands_still_and_moves_again_when_released(data):
     """Neither a stale gradient nor weight decay moves a frozen weight."""
     torch.manual_seed(0)
-    model = OneHeadNet(layout_of(data), channels=16)
+    model = OneHeadNet(data.layout, channels=16)
     strategy = make(model, train_mb_size=10)
-    stream = heterogeneous_benchmark(data, list(Task), SIZE).train_stream
+    stream = avalanche_benchmark(data, SIZE).train_stream
     strategy.train(stream[0])
     last = model.head[-1].requires_grad_(False)
     before = last.weight.clone()
@@ -353,7 +372,7 @@ def test_what_is_frozen_between_experiences_stands_still_and_moves_again_when_re
 
 def test_any_strategy_of_avalanches_can_be_trained_with_it(data):
     watch = Watch()
-    model = OneHeadNet(layout_of(data), channels=16)
+    model = OneHeadNet(data.layout, channels=16)
     strategy = Naive(
         model=model,
         optimizer=starting_optimizer(model),
@@ -362,5 +381,5 @@ def test_any_strategy_of_avalanches_can_be_trained_with_it(data):
         evaluator=evaluator(model.layout),
         train_mb_size=10,
     )
-    strategy.train(heterogeneous_benchmark(data, [Task.CLS], SIZE).train_stream[0])
+    strategy.train(avalanche_benchmark(data, SIZE, ["cls"]).train_stream[0])
     assert [rates[0] for rates in watch.rates[0]] == pytest.approx([warmup_cosine(step / 2) * LR for step in range(2)])

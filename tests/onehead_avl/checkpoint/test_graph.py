@@ -1,5 +1,7 @@
+import copy
 import io
 from collections import OrderedDict, defaultdict, deque
+from enum import Enum
 from types import SimpleNamespace
 
 import numpy
@@ -9,7 +11,20 @@ from torch import nn
 from torch.optim import AdamW
 
 from onehead_avl.checkpoint.graph import Unsavable, encode, restore
-from onehead_avl.tasks import Task
+from onehead_avl.kinds.kind import kind_of
+from onehead_avl.model.layout import layout_of_heads
+from onehead_avl.system.savable import MADE, full_name
+
+
+class Mode(Enum):
+    ONLINE = "online"
+    SEPARATE = "separate"
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch):
+    """An enumeration of this test is known as those are that are declared savable."""
+    monkeypatch.setitem(MADE, full_name(Mode), Mode)
 
 
 def saved(value):
@@ -30,7 +45,7 @@ def test_values_and_containers_come_back():
         "plain": [None, True, 3, 0.5, "word", b"bytes", torch.float32, torch.Size((2, 3)), torch.device("cpu")],
         "nested": {"a": (1, [2, (3,)]), 4: {5, 6}, "deque": deque([1, 2])},
         "dictionaries": [OrderedDict(b=1, a=2), defaultdict(list, x=[1])],
-        "task": {Task.DET},
+        "mode": {Mode.ONLINE},
         "array": numpy.arange(4),
     }
     found = restored(SimpleNamespace(held=held), SimpleNamespace(held={})).held
@@ -39,7 +54,7 @@ def test_values_and_containers_come_back():
     assert (array == wanted).all()
     assert [type(each) for each in found["dictionaries"]] == [OrderedDict, defaultdict]
     assert found["dictionaries"][1].default_factory is list
-    assert type(next(iter(found["task"]))) is Task
+    assert next(iter(found["mode"])) is Mode.ONLINE
 
 
 def test_what_is_there_is_changed_in_place_and_stays_shared():
@@ -81,6 +96,32 @@ def test_a_generator_of_random_numbers_goes_on():
     torch.rand(5, generator=one.random)
     other = restored(one, SimpleNamespace(random=torch.Generator()))
     assert torch.equal(torch.rand(5, generator=one.random), torch.rand(5, generator=other.random))
+
+
+def test_layouts_and_kinds_are_not_saved_but_those_that_are_there_stay():
+    def made():
+        layout = layout_of_heads([("cls", "cls", kind_of("classification"), ("a", "b"))])
+        return SimpleNamespace(layout=layout, kind=kind_of("detection"), number=0)
+
+    one, other = made(), made()
+    one.number = 1
+    layout, kind = other.layout, other.kind
+    restored(one, other)
+    assert (other.layout, other.kind, other.number) == (layout, kind, 1)
+    assert other.layout is layout
+    assert [row[0] for row in encode(one)] == ["object", "kept", "kept"]
+    with pytest.raises(Unsavable, match=r"\.layout: expected a .*Layout, found a builtins\.NoneType"):
+        restored(one, SimpleNamespace(layout=None, kind=kind, number=0))
+
+
+def test_a_model_that_was_replaced_by_a_copy_needs_no_second_layout():
+    layout = layout_of_heads([("cls", "cls", kind_of("classification"), ("a", "b"))])
+    copied = SimpleNamespace(model=copy.deepcopy(layout), score=layout, kinds=[kind_of("detection") for _ in range(2)])
+    assert copied.model is not copied.score
+    kind = kind_of("detection")
+    found = restored(copied, SimpleNamespace(model=layout, score=layout, kinds=[kind, kind]))
+    assert found.model is found.score is layout
+    assert found.kinds == [kind, kind]
 
 
 def test_what_cannot_be_saved_is_named():

@@ -5,22 +5,39 @@ import signal
 
 import pytest
 
-import onehead_avl.run
+import onehead_avl.runs.identity
+import onehead_avl.runs.learn
+import onehead_avl.runs.summary
 from onehead_avl.benchmark import main
 from onehead_avl.checkpoint import plugin
-from onehead_avl.stopping import STOP
-from scenarios import embedded
+from onehead_avl.system.stopping import STOP
+from scenarios.drawn import embedded
 
 FILES = ("log.txt", "training_results.csv", "eval_results.csv", "metrics.csv", "model.safetensors")
+
+FOUR = """
+experiences:
+  - {name: seg-1, kind: segmentation, format: drawn, classes: 1/2}
+  - {name: det, kind: detection, format: drawn}
+  - {name: seg-2, kind: segmentation, format: drawn, classes: 2/2}
+  - {name: cls, kind: classification, format: drawn}
+"""
+
+NIGHT = """
+experiences:
+  - {name: seg, kind: segmentation, format: drawn}
+  - {name: cls, kind: classification, format: drawn}
+  - {name: seg-night, kind: segmentation, format: drawn, domain: night, head: seg}
+"""
 
 
 @pytest.fixture
 def command(invoke, monkeypatch, tmp_path):
     """Run the benchmark on few pictures, in a folder of the same name every time."""
-    whole = embedded.embedded_data
-    monkeypatch.setattr(embedded, "embedded_data", lambda task, size: whole(task, size=size, n_train=8, n_val=2))
+    monkeypatch.setitem(embedded.COUNTS, "train", 8)
+    monkeypatch.setitem(embedded.COUNTS, "val", 2)
     monkeypatch.setattr(plugin, "SHARE", float("inf"))
-    monkeypatch.setattr(onehead_avl.run, "latency", lambda model, device: 1.0)
+    monkeypatch.setattr(onehead_avl.runs.summary, "latency", lambda model, device: 1.0)
 
     def command(place, *arguments):
         usual = ("--epochs", "2", "--image-size", "32", "--batch-size", "4", "--replay-size", "8")
@@ -58,10 +75,23 @@ def stop_after(monkeypatch):
     return stop_after
 
 
-def contents(tmp_path, place):
-    folder = tmp_path / place / "run"
-    metrics = json.loads((folder / "results.json").read_text())["metrics"]
-    return metrics, [(folder / name).read_bytes() for name in FILES]
+def results(folder):
+    """All of it but for what was measured of the process."""
+    found = json.loads((folder / "results.json").read_text())
+    measured = [found.pop("peak_memory_bytes"), *(stage.pop("seconds") for stage in found["stages"])]
+    assert all(measured)
+    found["checklist"] = [rule for rule in found["checklist"] or () if rule["name"] != "training time"]
+    return found
+
+
+def differences(tmp_path, *places):
+    """What two runs wrote that is not the same."""
+    one, other = (
+        results(folder) | {name: (folder / name).read_bytes() for name in FILES}
+        for folder in (tmp_path / place / "run" for place in places)
+    )
+    assert one.keys() == other.keys()
+    return sorted(name for name in one if one[name] != other[name])
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -75,9 +105,44 @@ def test_a_stopped_run_says_how_to_continue_and_continues(command, stop_after, t
     assert STOP.requested is None
     answer = command("stopped", "--resume")
     assert answer.status == 0, answer.err
-    assert contents(tmp_path, "stopped") == contents(tmp_path, "whole")
+    assert differences(tmp_path, "stopped", "whole") == []
     assert not (tmp_path / "stopped" / "run" / "checkpoints").exists()
     assert "nothing to continue" in command("stopped", "--resume").out
+
+
+@pytest.mark.parametrize(
+    ("described", "steps", "strategy"), [(FOUR, 11, "onehead"), (NIGHT, 9, "derpp")], ids=["four", "night"]
+)
+def test_a_stream_in_which_a_kind_returns_continues(command, stop_after, tmp_path, described, steps, strategy):
+    stream = tmp_path / "mine.yaml"
+    stream.write_text(described)
+    arguments = ("--stream", stream, "--strategy", strategy, "--replay-size", "48")
+    assert command("whole", *arguments).status == 0
+    stop_after(steps)
+    assert command("stopped", *arguments).status == 143
+    answer = command("stopped", *arguments, "--resume")
+    assert answer.status == 0, answer.err
+    assert "the run begins anew" not in answer.err
+    assert differences(tmp_path, "stopped", "whole") == []
+
+
+@pytest.mark.parametrize("steps", [3, 7])
+def test_what_the_untrained_network_scored_is_known_after_an_interruption(command, stop_after, tmp_path, steps):
+    assert command("whole").status == 0
+    wanted = results(tmp_path / "whole" / "run")["untrained"]
+    assert list(wanted) == ["seg", "det", "cls"]
+    assert wanted["seg"]["mIoU"] > 0
+    stop_after(steps)
+    assert command("stopped").status == 143
+    assert command("stopped", "--resume").status == 0
+    assert results(tmp_path / "stopped" / "run")["untrained"] == wanted
+
+
+def test_what_the_untrained_network_scored_is_not_measured_by_a_trained_one(command, stop_after, monkeypatch):
+    stop_after(7)
+    assert command("stopped").status == 143
+    monkeypatch.setattr(onehead_avl.runs.learn, "_untrained", lambda *arguments: pytest.fail("measured again"))
+    assert command("stopped", "--resume").status == 0
 
 
 @pytest.mark.parametrize("damaged", [["latest"], ["latest", "previous"], ["stage0"], ["latest", "previous", "stage0"]])
@@ -95,7 +160,7 @@ def test_damaged_checkpoints_are_passed_over_and_named(command, stop_after, tmp_
     for name in damaged:
         assert f"note: the checkpoint {name} is passed over: its checksum is wrong" in answer.err
     assert ("the run begins anew" in answer.err) == ("stage0" in damaged)
-    assert contents(tmp_path, "stopped") == contents(tmp_path, "whole")
+    assert differences(tmp_path, "stopped", "whole") == []
 
 
 def test_another_command_cannot_continue_a_run(command, stop_after):
@@ -135,7 +200,7 @@ def test_a_disk_that_is_full_ends_the_run_with_a_sentence_and_it_continues(comma
     assert "No space left on device" in answer.err.strip().splitlines()[-1]
     assert "Traceback" not in answer.err
     assert command("full", "--resume").status == 0
-    assert contents(tmp_path, "full") == contents(tmp_path, "whole")
+    assert differences(tmp_path, "full", "whole") == []
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: tried 9")])
@@ -169,14 +234,13 @@ def test_a_comparison_continues_the_run_that_was_interrupted(command, stop_after
     assert "the run begins anew" not in answer.err
     for name in ("from-scratch_seg-cls_seed0", "naive_seg-cls_seed0", "replay_seg-cls_seed0"):
         one, other = ((tmp_path / place / "run" / name) for place in ("whole", "stopped"))
-        metrics = [json.loads((folder / "results.json").read_text())["metrics"] for folder in (one, other)]
-        assert metrics[0] == metrics[1]
+        assert results(one) == results(other)
 
 
 def test_other_data_or_another_program_cannot_continue_a_run(command, stop_after, monkeypatch):
     stop_after(3)
     assert command("stopped").status == 143
-    monkeypatch.setattr(onehead_avl.run, "digest_of_code", lambda: "another")
+    monkeypatch.setattr(onehead_avl.runs.identity, "digest_of_code", lambda: "another")
     answer = command("stopped", "--resume")
     assert answer.status == 2
     assert "the program changed since; repeat the same command" in answer.err
@@ -191,7 +255,7 @@ def test_log_files_that_lost_lines_are_noticed(command, stop_after, tmp_path):
     answer = command("stopped", "--resume")
     assert answer.status == 0, answer.err
     assert "is passed over: log files lost lines since" in answer.err
-    assert contents(tmp_path, "stopped") == contents(tmp_path, "whole")
+    assert differences(tmp_path, "stopped", "whole") == []
 
 
 def test_a_loader_that_gives_other_pictures_is_noticed(command, stop_after, monkeypatch):
@@ -218,7 +282,7 @@ def test_a_strategy_that_cannot_be_saved_is_trained_and_says_so(command, monkeyp
 def test_workers_change_nothing(command, tmp_path):
     assert command("none").status == 0
     assert command("one", "--workers", "1").status == 0
-    assert contents(tmp_path, "none") == contents(tmp_path, "one")
+    assert differences(tmp_path, "none", "one") == []
 
 
 def test_checkpoints_of_epochs_that_are_too_short_for_them_are_left_out(command, monkeypatch):

@@ -3,20 +3,21 @@ import pytest
 import torch
 from torch import nn
 
-from onehead_avl.evaluation.intervals import measure, picture_intervals
-from onehead_avl.evaluation.metrics import task_metrics
+from onehead_avl.evaluation.intervals import image_intervals, measure
 from onehead_avl.target import Target
-from onehead_avl.tasks import Task
+
+SEG, DET, CLS = TASKS = range(3)
+N_SEG, N_DET, N_CLS = 4, 3, 6  # classes of the three experiences of the layout
 
 PICTURES = 12
 SIZES = [(20, 14), (9, 33), (16, 16)]
 
 
 def segmentation(rng, layout, output):
-    mask = rng.integers(0, layout.n_seg, SIZES[rng.integers(3)]).astype(np.uint8)
+    mask = rng.integers(0, N_SEG, SIZES[rng.integers(3)]).astype(np.uint8)
     mask[rng.random(mask.shape) < 0.2] = 255
-    output[: layout.n_seg] = torch.tensor(rng.normal(size=(layout.n_seg, 8, 8)))
-    return Target.single(Task.SEG, mask.shape, mask=torch.tensor(mask))
+    output[:N_SEG] = torch.tensor(rng.normal(size=(N_SEG, 8, 8)))
+    return Target.single(SEG, mask.shape, {"mask": torch.tensor(mask)})
 
 
 def detection(rng, layout, output, place):
@@ -25,24 +26,27 @@ def detection(rng, layout, output, place):
     for cell in range(int(rng.integers(0, 4))):
         corner, side = rng.uniform(0, 30, 2), rng.uniform(12, 30, 2)
         boxes.append([*corner, *(corner + side)])
-        labels.append(int(rng.integers(layout.n_det)))
+        labels.append(int(rng.integers(N_DET)))
         found = [value + rng.normal(0, 1) for value in boxes[-1]]
         if rng.random() < 0.8:
             place(output, (cell, cell), found, labels[-1], round(rng.uniform(0.3, 0.9), 1))
     if rng.random() < 0.5:
-        place(output, (7, 7), (40, 40, 60, 60), int(rng.integers(layout.n_det)), 0.5)
+        place(output, (7, 7), (40, 40, 60, 60), int(rng.integers(N_DET)), 0.5)
     crowd = torch.tensor(rng.random(len(boxes)) < 0.2, dtype=torch.bool)
-    return Target.single(
-        *(Task.DET, (64, 64)),
-        boxes=torch.tensor(boxes).reshape(-1, 4),
-        labels=torch.tensor(labels, dtype=torch.long),
-        crowd=crowd,
-    )
+    return boxed(torch.tensor(boxes).reshape(-1, 4), torch.tensor(labels, dtype=torch.long), crowd)
+
+
+def boxed(boxes=None, labels=None, crowd=None):
+    """A detection target; by default without boxes."""
+    boxes = torch.zeros(0, 4) if boxes is None else boxes.float()
+    labels = torch.zeros(len(boxes), dtype=torch.long) if labels is None else labels
+    crowd = torch.zeros(len(boxes), dtype=torch.bool) if crowd is None else crowd
+    return Target.single(DET, (64, 64), {"boxes": boxes, "labels": labels, "crowd": crowd})
 
 
 def classification(rng, layout, output):
-    output[layout.of(Task.CLS)] = torch.tensor(rng.normal(size=(layout.n_cls, 1, 1))).float()
-    return Target.single(Task.CLS, (8, 8), label=int(rng.integers(layout.n_cls)))
+    output[layout.parts[CLS].channels] = torch.tensor(rng.normal(size=(N_CLS, 1, 1))).float()
+    return Target.single(CLS, (8, 8), {"label": int(rng.integers(N_CLS))})
 
 
 @pytest.fixture
@@ -50,9 +54,9 @@ def pictures(layout, blank, place):
     """Outputs and targets of so many pictures of a task, none of them perfect."""
 
     def make(task, n=PICTURES):
-        rng = np.random.default_rng(int(task) + 3)
+        rng = np.random.default_rng(task + 3)
         output = blank(n, 8, 8)
-        kinds = {Task.SEG: segmentation, Task.DET: lambda *of: detection(*of, place), Task.CLS: classification}
+        kinds = {SEG: segmentation, DET: lambda *of: detection(*of, place), CLS: classification}
         return output, [kinds[task](rng, layout, output[i]) for i in range(n)]
 
     return make
@@ -64,93 +68,96 @@ def counted(layout, pictures):
 
     def make(task, chosen=None):
         output, targets = pictures(task)
-        (metric,) = [metric for metric in task_metrics(layout) if metric.task is task]
+        part = layout.parts[task]
+        metric = part.kind.metric(part.classes)
         chosen = list(range(PICTURES)) if chosen is None else chosen
-        for part in (chosen[:5], chosen[5:]):
-            if part:
-                metric.update(output[part], Target.cat([targets[i] for i in part]))
+        for some in (chosen[:5], chosen[5:]):
+            if some:
+                metric.update(part.of(output[some]), Target.cat([targets[i] for i in some]))
         return metric
 
     return make
 
 
-@pytest.mark.parametrize("task", Task)
+@pytest.mark.parametrize("task", TASKS)
 def test_all_pictures_once_give_the_result(counted, task):
     metric = counted(task)
     assert len(metric) == PICTURES
     result = metric.result()
     assert all(0.02 < value < 0.98 for value in result.values()), "pictures that test nothing"
-    assert metric.resampled(range(PICTURES)) == result
-    assert metric.resampled(list(reversed(range(PICTURES)))) == pytest.approx(result, abs=0.02)
+    assert metric.compute(range(PICTURES)) == result
+    assert metric.compute(list(reversed(range(PICTURES)))) == pytest.approx(result, abs=0.02)
 
 
-@pytest.mark.parametrize("task", Task)
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("seed", range(4))
 def test_a_resample_is_the_measure_of_its_pictures_anew(counted, task, seed):
     metric = counted(task)
     drawn = np.random.default_rng(seed).integers(PICTURES, size=PICTURES if seed else 4).tolist()
     before = metric.result()
-    assert metric.resampled(drawn) == counted(task, drawn).result() != before
+    assert metric.compute(drawn) == counted(task, drawn).result() != before
     assert metric.result() == before
-    assert metric.resampled(range(PICTURES)) == before
+    assert metric.compute(range(PICTURES)) == before
 
 
 def test_the_pictures_of_detection_have_crowds_and_some_have_no_objects(pictures):
-    _, targets = pictures(Task.DET)
-    assert any(target.crowd.any() for target in targets)
-    assert any(not target.labels.numel() for target in targets)
+    _, targets = pictures(DET)
+    assert any(target.parts["crowd"].any() for target in targets)
+    assert any(not target.parts["labels"].numel() for target in targets)
 
 
-@pytest.mark.parametrize("task", Task)
+@pytest.mark.parametrize("task", TASKS)
 def test_the_interval_lies_about_the_value(counted, task):
     metric = counted(task)
-    found = picture_intervals(metric)
+    found = image_intervals(metric)
     assert list(found) == list(metric.names)
     for name, value in metric.result().items():
         low, high = found[name]
         assert 0 <= low <= value <= high <= 1
         assert 0.02 < high - low < 0.9
-    assert picture_intervals(metric) == found
+    assert image_intervals(metric) == found
 
 
 def test_more_pictures_give_a_narrower_interval(layout, pictures):
-    (*_, metric) = task_metrics(layout)
+    part = layout.parts[CLS]
+    metric = part.kind.metric(part.classes)
     widths = []
     for n in (10, 160):
-        output, targets = pictures(Task.CLS, n)
+        output, targets = pictures(CLS, n)
         metric.reset()
-        metric.update(output, Target.cat(targets))
-        low, high = picture_intervals(metric)["Top5"]
+        metric.update(part.of(output), Target.cat(targets))
+        low, high = image_intervals(metric)["Top5"]
         widths.append(high - low)
     assert widths[1] < widths[0] / 2
 
 
 def test_equal_pictures_have_an_interval_of_no_width(counted):
-    metric = counted(Task.SEG, [3] * 6)
+    metric = counted(SEG, [3] * 6)
     value = metric.result()["mIoU"]
-    assert picture_intervals(metric)["mIoU"] == pytest.approx((value, value))
+    assert image_intervals(metric)["mIoU"] == pytest.approx((value, value))
 
 
 def test_without_pictures_there_is_no_interval(layout):
-    for metric in task_metrics(layout):
-        assert picture_intervals(metric) == dict.fromkeys(metric.names)
+    for part in layout.parts:
+        metric = part.kind.metric(part.classes)
+        assert image_intervals(metric) == dict.fromkeys(metric.names)
 
 
 def test_what_no_picture_measures_has_no_interval(layout, blank):
-    metric = task_metrics(layout)[Task.DET]
-    nothing = Target.single(Task.DET, (64, 64))
-    metric.update(blank(3, 8, 8), Target.cat([nothing] * 3))
-    assert picture_intervals(metric) == {"AP": None, "AP50": None}
+    part = layout.parts[DET]
+    metric = part.kind.metric(part.classes)
+    metric.update(part.of(blank(3, 8, 8)), Target.cat([boxed()] * 3))
+    assert image_intervals(metric) == {"AP": None, "AP50": None}
 
 
 def test_resamples_that_measure_nothing_are_left_out(layout, blank, place):
-    metric = task_metrics(layout)[Task.DET]
+    part = layout.parts[DET]
+    metric = part.kind.metric(part.classes)
     output = blank(2, 8, 8)
     place(output[0], (1, 1), (8, 8, 24, 24), 0)
-    box = Target.single(Task.DET, (64, 64), boxes=torch.tensor([[8.0, 8, 24, 24]]), labels=torch.tensor([0]))
-    metric.update(output, Target.cat([box, Target.single(Task.DET, (64, 64))]))
-    assert metric.resampled([1, 1]) == {"AP": None, "AP50": None}
-    assert picture_intervals(metric) == {"AP": pytest.approx((1, 1)), "AP50": pytest.approx((1, 1))}
+    metric.update(part.of(output), Target.cat([boxed(torch.tensor([[8.0, 8, 24, 24]])), boxed()]))
+    assert metric.compute([1, 1]) == {"AP": None, "AP50": None}
+    assert image_intervals(metric) == {"AP": pytest.approx((1, 1)), "AP50": pytest.approx((1, 1))}
 
 
 class Fixed(nn.Module):
@@ -167,10 +174,10 @@ class Fixed(nn.Module):
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 50])
-def test_measuring_counts_a_data_set_from_zero(counted, pictures, batch_size):
-    output, targets = pictures(Task.CLS)
-    metric, expected = counted(Task.CLS, [0, 1, 2]), counted(Task.CLS).result()
-    samples = [(torch.zeros(3, 8, 8), target, int(Task.CLS)) for target in targets]
-    found = measure(Fixed(output), samples, metric, batch_size)
+def test_measuring_counts_a_data_set_from_zero(layout, counted, pictures, batch_size):
+    output, targets = pictures(CLS)
+    metric, expected = counted(CLS, [0, 1, 2]), counted(CLS).result()
+    samples = [(torch.zeros(3, 8, 8), target, CLS) for target in targets]
+    found = measure(Fixed(output), samples, layout.parts[CLS], metric, batch_size)
     assert len(metric) == PICTURES
     assert found == metric.result() == expected

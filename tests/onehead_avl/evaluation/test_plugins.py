@@ -1,5 +1,4 @@
 import warnings
-from collections.abc import Sequence
 from types import SimpleNamespace
 
 import pytest
@@ -9,13 +8,19 @@ from avalanche.training.plugins import ReplayPlugin
 from avalanche.training.supervised import Naive
 from torch import nn
 
-from onehead_avl.evaluation.plugins import LossScore, MeanLoss, ReplayedSamples, evaluator, metric_plugins
+from onehead_avl.errors import UsageError
+from onehead_avl.evaluation.plugins import LossScore, MeanLoss, ReplayedSamples, evaluator, measured, metric_plugins
+from onehead_avl.kinds.classification import Classification, TopAccuracy
+from onehead_avl.kinds.kind import Metric, MetricName, kind_of
+from onehead_avl.model.layout import layout_of_heads
 from onehead_avl.target import Target
-from onehead_avl.tasks import Task
-from scenarios.sample import Sample, TaskData
-from scenarios.stream import heterogeneous_benchmark
+from scenarios.experience import Experience, Stream
+from scenarios.sample import Sample
+from scenarios.stream import avalanche_benchmark
 
-ORDER = (Task.DET, Task.CLS, Task.SEG)  # so that a task's label is not the number of its experience
+SEG, DET, CLS = TASKS = range(3)
+NAMES = ("seg", "det", "cls")
+ORDER = (DET, CLS, SEG)  # so that a task label is not the number of its experience
 SIDE = 32
 
 
@@ -63,25 +68,28 @@ def halves(left, right):
 
 
 @pytest.fixture
-def data() -> Sequence[TaskData]:
-    """Two pictures of each task to learn from; two, two and three to be scored on."""
+def stream(layout) -> Stream:
+    """Two images of each experience to learn from; two, two and three to be scored on."""
     image = torch.zeros(3, SIDE, SIDE, dtype=torch.uint8)
-    box = {"labels": torch.tensor([1]), "crowd": torch.tensor([False])}
-    scenes = [Sample("d", image, boxes=torch.tensor([[8.0, 8.0, 24.0, 24.0]]), **box)] * 2
-    pictures = [Sample("c", image, label=label) for label in (0, 0, 3)]
-    masks = [Sample("s", image, mask=halves(0, 1))] * 2
-    return [
-        TaskData(Task.SEG, tuple("0123"), masks, masks),
-        TaskData(Task.DET, tuple("012"), scenes, scenes),
-        TaskData(Task.CLS, tuple("012345"), pictures[:2], pictures),
-    ]
+    box = {"boxes": torch.tensor([[8.0, 8.0, 24.0, 24.0]]), "labels": torch.tensor([1]), "crowd": torch.tensor([False])}
+    scenes = [Sample("d", image, box)] * 2
+    labelled = [Sample("c", image, {"label": label}) for label in (0, 0, 3)]
+    masks = [Sample("s", image, {"mask": halves(0, 1)})] * 2
+    samples = ((masks, masks), (scenes, scenes), (labelled[:2], labelled))
+    return Stream(
+        "scripted",
+        tuple(
+            Experience(name, part.kind, part.classes, *of, name)
+            for name, part, of in zip(layout.names, layout.parts, samples, strict=True)
+        ),
+    )
 
 
 @pytest.fixture
 def answers(layout, blank, place):
     """What the network answers at four evaluations, before and after each experience.
 
-    The scores of these answers on the test stream (see ``data``) are
+    The scores of these answers on the test stream (see ``stream``) are
         detection: AP 0, 1, .5, .5 and AP50 0, 1, 1, 1; classification: Top1 0, 0, 2/3, 1/3 and Top5 2/3, 2/3, 1, 1;
         segmentation: mIoU .25, .25, .25, 1.
     """
@@ -91,7 +99,7 @@ def answers(layout, blank, place):
         place(output, (1, 1), (8, 8, 24, 8 + 16 * 0.72), 1)
     outputs[:3, 0] = 5
     outputs[3, 0, :, :2] = outputs[3, 1, :, 2:] = 5
-    first_class = layout.of(Task.CLS)[0]
+    first_class = layout.parts[CLS].start
     for output, ranking in zip(outputs, ([5, 4, 2, 1, 0], [5, 4, 2, 1, 0], [0, 3], [3, 0]), strict=True):
         for worse, label in enumerate(ranking):
             output[first_class + label] = 6.0 - worse
@@ -99,10 +107,10 @@ def answers(layout, blank, place):
 
 
 @pytest.fixture
-def emitted(data, layout, answers):
+def emitted(stream, layout, answers):
     """What a tiny run emitted: four evaluations and three trainings of two epochs each."""
     model, loss, recorder = Scripted(answers[0]), ScriptedLoss(), Recorder()
-    benchmark = heterogeneous_benchmark(data, ORDER, SIDE)
+    benchmark = avalanche_benchmark(stream, SIDE, [NAMES[task] for task in ORDER])
     strategy = Naive(
         model=model,
         optimizer=torch.optim.SGD(model.parameters(), lr=0.1),
@@ -126,7 +134,7 @@ def emitted(data, layout, answers):
 
 
 def of_exp(name, position):
-    return f"{name}/eval_phase/test_stream/Task{int(ORDER[position]):03}/Exp{position:03}"
+    return f"{name}/eval_phase/test_stream/Task{ORDER[position]:03}/Exp{position:03}"
 
 
 def of_stream(name):
@@ -197,7 +205,7 @@ def test_after_the_third_experience_stream_forgetting_is_the_mean(emitted):
 
 def test_training_tells_the_loss_and_the_replayed_samples(emitted):
     def of_task(name, task):
-        return f"{name}/train_phase/train_stream/Task{int(task):03}"
+        return f"{name}/train_phase/train_stream/Task{task:03}"
 
     # Later minibatches hold one replayed sample beside the two of the experience.
     for values, task, price, replayed in zip(emitted.trainings, ORDER, (2, 5, 4), (0, 1, 1), strict=True):
@@ -210,10 +218,8 @@ def test_training_tells_the_loss_and_the_replayed_samples(emitted):
 
 def test_every_metric_has_a_score_before_the_metrics_that_read_it(layout):
     kinds = ("ExperienceForgetting", "ExperienceBWT", "StreamForgetting", "StreamBWT")
-    expected = ["Loss_Epoch", "ReplayedSamples_Epoch"]
-    for names in (["mIoU"], ["AP", "AP50"], ["Top1", "Top5"], ["Loss"]):
-        expected.append("/".join(f"{name}_Exp" for name in names))
-        expected += [f"{name}_{kind}" for name in names for kind in kinds]
+    expected = ["Loss_Epoch", "ReplayedSamples_Epoch", "mIoU_Exp", "AP50_Exp/AP_Exp", "Top1_Exp/Top5_Exp", "Loss_Exp"]
+    expected += [f"{name}_{kind}" for name in ("mIoU", "AP50", "AP", "Top1", "Top5", "Loss") for kind in kinds]
     assert [str(plugin) for plugin in metric_plugins(layout)] == expected
 
 
@@ -247,13 +253,13 @@ def test_the_mean_loss_weighs_minibatches_by_their_samples():
 def training_step(current, *tasks):
     """A strategy in the middle of a minibatch with samples of these tasks."""
     return SimpleNamespace(
-        experience=SimpleNamespace(task_labels=[int(task) for task in current]),
+        experience=SimpleNamespace(task_labels=list(current)),
         mb_y=Target.cat([Target.single(task, (8, 8)) for task in tasks]),
     )
 
 
 def test_replayed_samples_are_the_most_of_any_minibatch():
-    metric, (seg, det, cls) = ReplayedSamples(), Task
+    metric, (seg, det, cls) = ReplayedSamples(), TASKS
     for tasks in ([cls, seg], [seg, cls, det, seg], [cls, cls]):
         metric.after_training_iteration(training_step([cls], *tasks))
     assert metric.result() == 3
@@ -265,6 +271,185 @@ def test_replayed_samples_are_the_most_of_any_minibatch():
 def test_replayed_samples_are_not_told_where_tasks_are_mixed():
     metric = ReplayedSamples()
     metric.before_training_epoch(None)
-    strategy = training_step([Task.SEG, Task.DET], Task.SEG, Task.DET)
+    strategy = training_step([SEG, DET], SEG, DET)
     metric.after_training_iteration(strategy)
     assert metric.after_training_epoch(strategy) is None
+
+
+class WrongShare(Metric):
+    """The share of images whose class is not the best guess."""
+
+    values = (MetricName("Wrong", higher_is_better=False),)
+
+    def count(self, logits, target):
+        self.wrong += (logits.mean(dim=(2, 3)).argmax(dim=1) != target.parts["label"]).tolist()
+
+    def clear(self):
+        self.wrong = []
+
+    def __len__(self):
+        return len(self.wrong)
+
+    def compute(self, images):
+        return {"Wrong": sum(self.wrong[image] for image in images) / len(images)}
+
+
+class Blame(Classification):
+    """Classification, measured by an error."""
+
+    name = "blame"
+    measured_by = (WrongShare,)
+
+
+def tiny(kinds, labels=None, heads=None):
+    """A strategy on a stream of the experiences e0, e1, ... with the classes a and b.
+
+    Args:
+        kinds: The kind of each experience.
+        labels: Of the images of each experience; three of a and one of b if it is not told.
+        heads: The head of each experience; one of its own if it is not told.
+
+    Returns:
+        The strategy, its benchmark, what records the values, and ``answer``, which sets the class that the network
+        answers in each experience.
+    """
+    image = torch.zeros(3, SIDE, SIDE, dtype=torch.uint8)
+    names = [f"e{i}" for i in range(len(kinds))]
+    experiences = []
+    for name, kind, own, head in zip(names, kinds, labels or [(0, 0, 0, 1)] * len(kinds), heads or names, strict=True):
+        samples = [Sample("c", image, {"label": label}) for label in own]
+        experiences.append(Experience(name, kind, ("a", "b"), samples, samples, head))
+    stream = Stream("tiny", tuple(experiences))
+    layout, recorder = stream.layout, Recorder()
+    model = Scripted(torch.zeros(layout.channels, SIDE // 8, SIDE // 8))
+
+    def answer(*chosen):
+        output = torch.zeros_like(model.answer)
+        for part, label in zip(layout.parts, chosen, strict=True):
+            output[part.start + label] = 5
+        model.answer = output
+
+    strategy = Naive(
+        model=model,
+        optimizer=torch.optim.SGD(model.parameters(), lr=0.1),
+        criterion=ScriptedLoss(),
+        train_mb_size=4,
+        eval_mb_size=4,
+        evaluator=evaluator(layout, [recorder]),
+    )
+    return SimpleNamespace(
+        strategy=strategy, benchmark=avalanche_benchmark(stream, SIDE), recorder=recorder, answer=answer
+    )
+
+
+def learn(run, *evaluations):
+    """Learn each experience, evaluate all after it with an answer of ``evaluations``; the last values emitted."""
+    for experience, chosen in zip(run.benchmark.train_stream, evaluations, strict=True):
+        run.strategy.train(experience)
+        run.answer(*chosen)
+        run.recorder.take()
+        run.strategy.eval(run.benchmark.test_stream)
+    return run.recorder.take()
+
+
+def by_experience(found, name):
+    """The emitted values of one name by task label and experience."""
+    return {key.split("/", 3)[-1]: value for key, value in found.items() if key.startswith(f"{name}/")}
+
+
+def top1(run):
+    return {name: values["Top1"] for name, values in measured(run.strategy.evaluator)[0].items()}
+
+
+def test_two_experiences_of_one_kind_are_scored_and_forgotten_apart():
+    run = tiny([kind_of("classification")] * 2)
+    found = learn(run, (0, 1), (1, 0))
+    assert by_experience(found, "Top1_Exp") == {"Task000/Exp000": 0.25, "Task001/Exp001": 0.75}
+    # The first was .75 when it was learned; the other was learned last.
+    assert by_experience(found, "Top1_ExperienceForgetting") == {"Task000/Exp000": 0.5}
+    assert found["Top1_StreamForgetting/eval_phase/test_stream"] == 0.5
+    assert top1(run) == {"e0": 0.25, "e1": 0.75}
+    _, per_class = measured(run.strategy.evaluator)
+    assert per_class["e0"]["Top1"] == {"a": 0.0, "b": 1.0}
+    assert per_class["e1"]["Top1"] == {"a": 1.0, "b": 0.0}
+
+
+def test_two_experiences_of_one_head_are_scored_and_forgotten_apart():
+    run = tiny([kind_of("classification")] * 2, labels=[(0, 0, 0, 1), (1, 1, 0, 0, 1)], heads=["day", "day"])
+    found = learn(run, (0, 0), (1, 1))
+    assert by_experience(found, "Top1_Exp") == {
+        "Task000/Exp000": 0.25,
+        "Task001/Exp001": pytest.approx(3 / 5),
+    }
+    assert by_experience(found, "Top1_ExperienceForgetting") == {"Task000/Exp000": 0.5}
+
+
+def test_forgetting_of_a_stream_is_the_mean_over_the_experiences_of_a_kind():
+    run = tiny([kind_of("classification")] * 3)
+    found = learn(run, (0, 0, 0), (0, 0, 0), (1, 0, 0))  # .5 of the first was forgotten, nothing of the second
+    assert by_experience(found, "Top1_ExperienceForgetting") == {"Task000/Exp000": 0.5, "Task001/Exp001": 0.0}
+    assert found["Top1_StreamForgetting/eval_phase/test_stream"] == 0.25
+    assert found["Top1_StreamBWT/eval_phase/test_stream"] == -0.25
+
+
+@pytest.mark.parametrize(
+    ("just_learned", "finally_", "error", "forgetting"), [(0, 1, 0.75, 0.5), (1, 0, 0.25, -0.5), (1, 1, 0.75, 0.0)]
+)
+def test_an_error_that_grows_is_forgetting(just_learned, finally_, error, forgetting):
+    run = tiny([Blame(), kind_of("classification")])
+    found = learn(run, (just_learned, 0), (finally_, 0))
+    assert by_experience(found, "Wrong_Exp") == {"Task000/Exp000": error}  # as it is, not turned round
+    assert by_experience(found, "Wrong_ExperienceForgetting") == {"Task000/Exp000": forgetting}
+    assert by_experience(found, "Wrong_ExperienceBWT") == {"Task000/Exp000": -forgetting}
+    assert found["Wrong_StreamForgetting/eval_phase/test_stream"] == forgetting
+    assert found["Wrong_StreamBWT/eval_phase/test_stream"] == -forgetting
+    assert measured(run.strategy.evaluator)[0]["e0"] == {"Wrong": error}
+
+
+def test_a_value_of_two_directions_is_refused():
+    class Opposite(TopAccuracy):
+        values = (MetricName("Top1", higher_is_better=False), MetricName("Top5"))
+
+    class Contrary(Classification):
+        measured_by = (Opposite,)
+
+    layout = layout_of_heads([(n, n, k, ("a", "b")) for n, k in (("x", kind_of("classification")), ("y", Contrary()))])
+    with pytest.raises(UsageError, match="expected one direction of the metric Top1, found two"):
+        evaluator(layout)
+
+
+@pytest.mark.parametrize("names", [["Loss"], ["top_1"], ["AP/small"], ["A", "A"]], ids=str)
+def test_a_name_that_a_value_cannot_have_is_refused(names):
+    class Counted(WrongShare):
+        values = tuple(MetricName(name) for name in names)
+
+    class Odd(Classification):
+        name = "odd"
+        measured_by = (Counted,)
+
+    layout = layout_of_heads([("x", "x", Odd(), ("a", "b"))])
+    with pytest.raises(UsageError, match=f"kind odd: expected names of values .*, found '{names[0]}'; rename it"):
+        evaluator(layout)
+
+
+def test_experiences_that_were_not_evaluated_are_absent(layout):
+    with warnings.catch_warnings(record=True):  # there are no loggers
+        assert measured(evaluator(layout)) == ({}, {})
+    run = tiny([kind_of("classification")] * 2)
+    run.answer(0, 0)
+    run.strategy.eval(run.benchmark.test_stream[1:])
+    assert top1(run) == {"e1": 0.75}
+    assert set(measured(run.strategy.evaluator)[1]) == {"e1"}
+
+
+def test_values_stay_until_their_experience_is_evaluated_again():
+    run = tiny([kind_of("classification")] * 2)
+    learn(run, (0, 0), (0, 0))
+    assert top1(run) == {"e0": 0.75, "e1": 0.75}
+    run.answer(1, 1)
+    run.strategy.train(run.benchmark.train_stream[0])
+    assert top1(run) == {"e0": 0.75, "e1": 0.75}
+    run.strategy.eval(run.benchmark.test_stream[1:])
+    assert top1(run) == {"e0": 0.75, "e1": 0.25}
+    run.strategy.eval(run.benchmark.test_stream[:1])
+    assert top1(run) == {"e0": 0.25, "e1": 0.25}

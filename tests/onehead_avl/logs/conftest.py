@@ -10,13 +10,14 @@ import torch
 from avalanche.logging import BaseLogger
 
 from onehead_avl.evaluation.plugins import evaluator
+from onehead_avl.kinds.kind import kind_of
 from onehead_avl.logs.csv_logger import CSVLogger
 from onehead_avl.logs.tidy_logger import TidyLogger
 from onehead_avl.model.criterion import MultiTaskLoss
 from onehead_avl.model.network import OneHeadNet
-from onehead_avl.tasks import Task
-from scenarios.embedded import embedded_data
-from scenarios.stream import heterogeneous_benchmark, layout_of
+from scenarios.drawn.embedded import drawn, drawn_classes
+from scenarios.experience import Experience, Stream
+from scenarios.stream import avalanche_benchmark
 from strategies.multitask import MultiTask
 
 
@@ -64,11 +65,15 @@ def logged(tmp_path_factory) -> Logged:
     """Two epochs of two steps in each of three experiences."""
     folder = tmp_path_factory.mktemp("logged")
     torch.manual_seed(0)
-    data = [embedded_data(task, size=32, n_train=4, n_val=3) for task in Task]
-    benchmark = heterogeneous_benchmark(data, list(Task), 32)
-    model = OneHeadNet(layout_of(data), channels=32)
-    heard, csv_logger = Heard(), CSVLogger(folder)
-    tidy = TidyLogger(folder, "a run", 7, "naive")
+    experiences = []
+    for name, kind in (("seg", "segmentation"), ("det", "detection"), ("cls", "classification")):
+        train, val = (drawn(kind, split, size=32, count=count) for split, count in (("train", 4), ("val", 3)))
+        experiences.append(Experience(name, kind_of(kind), drawn_classes(kind), train, val, name))
+    stream = Stream("tiny", tuple(experiences))
+    benchmark = avalanche_benchmark(stream, 32)
+    model = OneHeadNet(stream.layout, channels=32)
+    heard, csv_logger = Heard(), CSVLogger(folder, model.layout)
+    tidy = TidyLogger(folder, stream.names, "a run", 7, "naive")
     strategy = MultiTask(
         model=model,
         criterion=MultiTaskLoss(model.layout),

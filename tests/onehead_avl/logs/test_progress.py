@@ -6,6 +6,8 @@ import torch
 from onehead_avl.logs import progress
 from onehead_avl.logs.progress import Progress
 
+NAMES = ("seg", "det", "cls")
+
 
 class Bar:
     """Stands in for a bar of tqdm."""
@@ -43,38 +45,43 @@ def strategy(exp, labels, batches):
 
 
 def test_the_bar_of_a_stage_counts_all_its_steps(bars):
-    logger, state = Progress(), strategy(1, [1], 4)
+    logger, state = Progress(NAMES), strategy(1, [1], 4)
     logger.before_training_exp(state, [])
     for _ in range(12):
         logger.after_training_iteration(state, [])
         state.clock.train_exp_iterations += 1
     (bar,) = bars
-    assert (bar.desc, bar.total, bar.n) == ("stage 2 detection", 12, 12)
+    assert (bar.desc, bar.total, bar.n) == ("stage 2 det", 12, 12)
     assert bar.postfix == {"epoch": "2/3", "loss": "0.125"}
     assert not bar.closed
     logger.after_training_exp(state, [])
     assert bar.closed
 
 
+def test_the_bar_of_a_stage_names_all_experiences_that_it_learns_in_the_order_of_their_definition(bars):
+    Progress(NAMES).before_training_exp(strategy(0, [2, 0], 1), [])
+    assert [bar.desc for bar in bars] == ["stage 1 seg + cls"]
+
+
 def test_the_bar_of_an_evaluation_vanishes(bars):
-    logger, state = Progress(), strategy(0, [0, 2], 2)
+    logger, state = Progress(NAMES), strategy(0, [0, 2], 2)
     logger.before_eval_exp(state, [])
     for _ in range(2):
         logger.after_eval_iteration(state, [])
     logger.after_eval_exp(state, [])
     (bar,) = bars
-    assert (bar.desc, bar.total, bar.n, bar.closed) == ("evaluating segmentation + classification", 2, 2, True)
+    assert (bar.desc, bar.total, bar.n, bar.closed) == ("evaluating seg + cls", 2, 2, True)
     assert bar.options["leave"] is False
 
 
 def test_values_are_left_to_the_text_log(bars, capsys):
-    Progress().log_single_metric("mIoU_Exp", 0.5, 0)
+    Progress(NAMES).log_single_metric("mIoU_Exp", 0.5, 0)
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_run_shows_its_stages_on_standard_error(trained):
     _, answer = trained
-    for stage, task in enumerate(("segmentation", "detection", "classification"), start=1):
+    for stage, task in enumerate(NAMES, start=1):
         assert f"stage {stage} {task}: 100%" in answer.err
         assert f"stage {stage} " not in answer.out
     assert "loss=" in answer.err

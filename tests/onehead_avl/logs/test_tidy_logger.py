@@ -5,11 +5,15 @@ import torch
 
 from onehead_avl.logs.tidy_logger import COLUMNS, TidyLogger
 
+NAMES = [f"e{i}" for i in range(13)]
+
 
 def test_the_columns(tmp_path):
-    TidyLogger(tmp_path, "run", 0, "naive").close()
-    assert (tmp_path / "metrics.csv").read_text() == "run,seed,strategy,train_exp,epoch,eval_exp,metric,value\n"
-    assert len(COLUMNS) == 8
+    TidyLogger(tmp_path, NAMES, "run", 0, "naive").close()
+    assert (
+        tmp_path / "metrics.csv"
+    ).read_text() == "run,seed,strategy,train_exp,epoch,eval_exp,metric,value,experience\n"
+    assert len(COLUMNS) == 9
 
 
 def test_every_number_that_was_emitted_is_a_row(logged, table):
@@ -44,6 +48,7 @@ def test_only_values_of_an_experience_name_one(logged, table):
     for row, (name, _, _) in zip(table(logged.folder / "metrics.csv"), logged.heard.values, strict=True):
         found = re.search(r"/eval_phase/.*Exp00(\d)$", name)
         assert row["eval_exp"] == (found[1] if found else "")
+        assert row["experience"] == (("seg", "det", "cls")[int(found[1])] if found else "")
     seen = {(row["metric"], row["eval_exp"]) for row in table(logged.folder / "metrics.csv")}
     assert {("mIoU_Exp", "0"), ("AP_Exp", "1"), ("Top1_Exp", "2"), ("mIoU_StreamForgetting", "")} <= seen
     assert not {("mIoU_Exp", "1"), ("AP_Exp", "0"), ("Top1_Exp", "0")} & seen
@@ -51,17 +56,29 @@ def test_only_values_of_an_experience_name_one(logged, table):
 
 @pytest.mark.parametrize("value", [torch.zeros(3, 4), "a picture", None])
 def test_what_is_no_number_is_left_out(tmp_path, table, value):
-    logger = TidyLogger(tmp_path, "run", 0, "naive")
+    logger = TidyLogger(tmp_path, NAMES, "run", 0, "naive")
     logger.log_single_metric("Confusion/eval_phase/test_stream", value, 0)
     logger.log_single_metric("Count_Epoch/train_phase/train_stream/Task000", 3, 0)
     logger.close()
     assert [(row["metric"], row["value"]) for row in table(tmp_path / "metrics.csv")] == [("Count_Epoch", "3")]
 
 
+def test_an_evaluation_before_any_training_names_its_experience_and_no_stage(tmp_path, table):
+    logger = TidyLogger(tmp_path, ["night", "day"], "run", 0, "naive")
+    logger.log_single_metric("mIoU_Exp/eval_phase/test_stream/Task000/Exp001", 0.5, 0)
+    logger.log_single_metric("mIoU_StreamForgetting/eval_phase/test_stream", 0.25, 0)
+    logger.close()
+    rows = table(tmp_path / "metrics.csv")
+    assert [(row["train_exp"], row["epoch"], row["eval_exp"], row["experience"]) for row in rows] == [
+        ("", "0", "1", "day"),  # by its position in the stream as it is learned, whatever its task label
+        ("", "0", "", ""),
+    ]
+
+
 def test_values_are_on_disk_as_soon_as_an_evaluation_is_over(tmp_path, table):
-    logger = TidyLogger(tmp_path, "run", 0, "naive")
+    logger = TidyLogger(tmp_path, NAMES, "run", 0, "naive")
     logger.log_single_metric("mIoU_Exp/eval_phase/test_stream/Task000/Exp012", 0.5, 0)
     logger.after_eval(None, [])
     (row,) = table(tmp_path / "metrics.csv")
-    assert (row["eval_exp"], row["value"]) == ("12", "0.5")
+    assert (row["eval_exp"], row["experience"], row["value"]) == ("12", "e12", "0.5")
     logger.close()

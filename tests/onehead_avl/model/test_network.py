@@ -4,12 +4,18 @@ import torchvision
 from torch import nn
 
 from onehead_avl.errors import UsageError, WeightsError
+from onehead_avl.kinds.detection import detections, split
+from onehead_avl.kinds.kind import kind_of
 from onehead_avl.model.backbones import TAPS
-from onehead_avl.model.decode import decode_detection
-from onehead_avl.model.layout import Layout
+from onehead_avl.model.layout import layout_of_heads
 from onehead_avl.model.network import FPN, OneHeadNet
 
-FULL = Layout(21, 10, 10)
+FULL = layout_of_heads(
+    [
+        (kind, kind, kind_of(kind), [str(i) for i in range(n)])
+        for kind, n in (("segmentation", 21), ("detection", 10), ("classification", 10))
+    ]
+)
 
 
 @pytest.fixture(scope="module")
@@ -124,10 +130,35 @@ def test_a_random_start_needs_no_download(monkeypatch):
 def test_the_detector_starts_by_seeing_almost_nothing(network):
     with torch.no_grad():
         output = network(torch.randn(2, 3, 64, 64))
-        _, _, classes = FULL.detection(output)
-        found = decode_detection(output, torch.tensor([[64, 64]] * 2), FULL)
+        own = FULL.parts[1].of(output)
+        _, _, classes = split(own)
+        found = detections(own, torch.tensor([[64, 64]] * 2))
     assert classes.sigmoid().mean().item() == pytest.approx(0.01, rel=0.2)
     assert max(each.scores.max().item() for each in found) < 0.15
+
+
+def test_each_part_starts_with_the_biases_of_its_kind(network):
+    assert network.last is network.get_submodule(network.output_layer)
+    assert network.width == 128
+    for part in FULL.parts:
+        own = network.last.bias[part.channels.start : part.channels.stop]
+        assert torch.equal(own, part.kind.start(part.classes))
+    assert network.last.bias.count_nonzero() == 10  # those of the detector's classes
+
+
+def test_each_detection_starts_by_seeing_almost_nothing_of_its_classes_and_a_shared_head_starts_once():
+    detection, segmentation = kind_of("detection"), kind_of("segmentation")
+    layout = layout_of_heads(
+        [
+            ("day", "day", detection, ("a", "b")),
+            ("roads", "roads", segmentation, ("ground", "road", "car")),
+            ("night", "day", detection, ("a", "b")),
+            ("zoo", "zoo", detection, ("ape",)),
+        ]
+    )
+    rare = -4.59512  # the logit of a probability of 0.01
+    expected = [0] * 5 + [rare] * 2 + [0] * 3 + [0] * 5 + [rare]
+    assert OneHeadNet(layout, channels=16).last.bias.tolist() == pytest.approx(expected, abs=1e-5)
 
 
 def test_the_same_seed_gives_the_same_network(network):

@@ -1,4 +1,5 @@
 import json
+import sys
 
 import pytest
 import torch
@@ -6,22 +7,18 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from onehead_avl.errors import OutputError, UsageError, WeightsError
+from onehead_avl.kinds.classification import Classification
+from onehead_avl.kinds.kind import kind_of
+from onehead_avl.model.layout import layout_of_heads
 from onehead_avl.model.network import OneHeadNet
 from onehead_avl.model.saved import load_model, save_model
-from onehead_avl.tasks import Task
-
-CLASSES = {
-    Task.CLS: ["tench", "dog", "player", "saw", "church", "horn"],  # not in the order of the tasks
-    Task.SEG: ["background", "cat", "cow", "übung"],
-    Task.DET: ["person", "car", "dining table"],
-}
 
 
 @pytest.fixture
 def saved(tmp_path, layout):
     """A network and the file it was written to."""
     model = OneHeadNet(layout)
-    save_model(tmp_path / "model.safetensors", model, CLASSES, 96)
+    save_model(tmp_path / "model.safetensors", model, 96, "challenge")
     return model, tmp_path / "model.safetensors"
 
 
@@ -52,7 +49,7 @@ def test_what_was_written_gives_the_same_outputs(tmp_path, layout, options):
     for buffer in model.buffers():
         if buffer.is_floating_point():
             buffer.add_(0.1)
-    save_model(tmp_path / "m.safetensors", model.train(), CLASSES, 64)
+    save_model(tmp_path / "m.safetensors", model.train(), 64, "challenge")
     loaded = load_model(tmp_path / "m.safetensors").model
     image = torch.randn(1, 3, 64, 32)
     with torch.no_grad():
@@ -63,7 +60,7 @@ def test_the_file_says_what_the_network_is(saved, layout):
     model, path = saved
     loaded = load_model(path)
     assert loaded.image_size == 96
-    assert loaded.classes == {task: tuple(names) for task, names in CLASSES.items()}
+    assert loaded.stream == "challenge"
     assert loaded.model.layout == layout
     assert loaded.model.backbone.name == model.backbone.name
     assert loaded.model.backbone.pretrained is False
@@ -75,7 +72,7 @@ def test_a_loaded_network_is_ready_to_be_used(saved):
 
 def test_writing_does_not_change_the_network(tmp_path, layout):
     model = OneHeadNet(layout).to(memory_format=torch.channels_last).train()
-    save_model(tmp_path / "m.safetensors", model, CLASSES, 32)
+    save_model(tmp_path / "m.safetensors", model, 32, "challenge")
     assert model.training
     assert model.head[0].weight.is_contiguous(memory_format=torch.channels_last)
     assert model.head[0].weight.requires_grad
@@ -83,14 +80,14 @@ def test_writing_does_not_change_the_network(tmp_path, layout):
 
 def test_writing_replaces_the_file_and_leaves_nothing_else(saved):
     model, path = saved
-    save_model(path, model, CLASSES, 128)
+    save_model(path, model, 128, "challenge")
     assert load_model(path).image_size == 128
     assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_file_that_cannot_be_written_is_an_output_error(tmp_path, layout):
     with pytest.raises(OutputError, match="could not be written"):
-        save_model(tmp_path / "nowhere" / "m.safetensors", OneHeadNet(layout), CLASSES, 32)
+        save_model(tmp_path / "nowhere" / "m.safetensors", OneHeadNet(layout), 32, "challenge")
 
 
 @pytest.mark.parametrize("name", ["none.safetensors", "."])
@@ -120,7 +117,9 @@ def test_weights_that_something_else_wrote_are_refused(saved, metadata):
     assert_refused(path)
 
 
-@pytest.mark.parametrize("missing", ["backbone", "pretrained", "channels", "classes", "image_size"])
+@pytest.mark.parametrize(
+    "missing", ["backbone", "pretrained", "channels", "experiences", "image_size", "stream", "version"]
+)
 def test_an_incomplete_description_is_refused(saved, missing):
     _, path = saved
     state, metadata = content_of(path)
@@ -137,8 +136,8 @@ def test_an_incomplete_description_is_refused(saved, missing):
         *(("pretrained", value) for value in ("no", 0, True)),
         *(("channels", value) for value in (0, -8, 12, 64, 10**6, 10**30, 128.0)),
         *(("image_size", value) for value in (0, -32, 100, 96.0, [96], None)),
-        *(("classes", value) for value in ([], {}, {"seg": ["a"] * 4, "det": ["b"] * 3, "cls": "abcdef"})),
-        ("classes", {"seg": ["a"] * 4, "det": ["b"] * 3, "cls": [1] * 6}),
+        *(("experiences", value) for value in ([], {}, 3, ["seg"], [{"name": "seg"}])),
+        *(("stream", value) for value in (None, 3, [])),
     ],
     ids=str,
 )
@@ -146,6 +145,90 @@ def test_a_description_of_another_or_an_impossible_network_is_refused(saved, nam
     _, path = saved
     state, metadata = content_of(path)
     about = {**json.loads(metadata["onehead_avl"]), name: value}
+    save_file(state, path, metadata={"onehead_avl": json.dumps(about)})
+    assert_refused(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("name", value) for value in (3, None, [])),
+        *(("head", value) for value in (3, None, "det")),
+        *(("kind", value) for value in (3, None, "depth", "detection", ["segmentation"])),
+        *(("classes", value) for value in ("abcd", {}, [1] * 4, [], ["a"] * 5, None)),
+    ],
+    ids=str,
+)
+def test_an_experience_that_is_another_or_none_is_refused(saved, key, value):
+    _, path = saved
+    state, metadata = content_of(path)
+    about = json.loads(metadata["onehead_avl"])
+    about["experiences"][0][key] = value
+    save_file(state, path, metadata={"onehead_avl": json.dumps(about)})
+    assert_refused(path)
+
+
+@pytest.mark.parametrize("version", [None, 1, 3, "2"])
+def test_weights_of_another_version_are_refused(saved, version):
+    _, path = saved
+    state, metadata = content_of(path)
+    about = json.loads(metadata["onehead_avl"]) | {"version": version}
+    if version is None:
+        del about["version"]
+    save_file(state, path, metadata={"onehead_avl": json.dumps(about)})
+    with pytest.raises(WeightsError, match=r"expected weights of version 2, found .*: another version of onehead-avl"):
+        load_model(path)
+
+
+def test_shared_heads_and_repeated_kinds_come_back(tmp_path):
+    kind = kind_of("classification")
+    layout = layout_of_heads(
+        [("day", "day", kind, ("a", "b")), ("other", "other", kind, ("c",)), ("night", "day", kind, ("a", "b"))]
+    )
+    save_model(tmp_path / "m.safetensors", OneHeadNet(layout, channels=16), 32, "mine")
+    loaded = load_model(tmp_path / "m.safetensors")
+    assert loaded.model.layout == layout
+    assert loaded.model.layout.parts[0] is loaded.model.layout.parts[2]
+
+
+class Mine(Classification):
+    """A kind that only this test knows."""
+
+    name = "mine"
+
+
+def test_a_kind_by_import_path_is_built_only_if_it_was_named(tmp_path, monkeypatch):
+    module = type(sys)("somebodys_kinds")
+    module.Mine = Mine
+    monkeypatch.setattr(Mine, "__module__", "somebodys_kinds")
+    monkeypatch.setitem(sys.modules, "somebodys_kinds", module)
+    layout = layout_of_heads([("it", "it", Mine(), ("a", "b"))])
+    path = tmp_path / "m.safetensors"
+    save_model(path, OneHeadNet(layout, channels=16), 32, "mine")
+    with pytest.raises(WeightsError, match="'it' is of the kind 'somebodys_kinds:Mine', which is not imported"):
+        load_model(path)
+    assert load_model(path, kinds=["somebodys_kinds:Mine"]).model.layout == layout
+
+
+def test_what_a_file_names_is_not_imported_because_the_file_says_so(saved, monkeypatch):
+    _, path = saved
+    (path.parent / "left_behind.py").write_text("from pathlib import Path\nPath('was_run').touch()\n")
+    monkeypatch.chdir(path.parent)
+    state, metadata = content_of(path)
+    about = json.loads(metadata["onehead_avl"])
+    about["experiences"][0]["kind"] = "left_behind:Kind"
+    save_file(state, path, metadata={"onehead_avl": json.dumps(about)})
+    with pytest.raises(WeightsError, match="'seg' is of the kind 'left_behind:Kind', which is not imported"):
+        load_model(path, kinds=["left_behind:Other"])
+    assert not (path.parent / "was_run").exists()
+    assert "left_behind" not in sys.modules
+
+
+def test_two_experiences_of_one_name_are_refused(saved):
+    _, path = saved
+    state, metadata = content_of(path)
+    about = json.loads(metadata["onehead_avl"])
+    about["experiences"][0]["name"] = "cls"
     save_file(state, path, metadata={"onehead_avl": json.dumps(about)})
     assert_refused(path)
 

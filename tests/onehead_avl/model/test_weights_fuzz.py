@@ -18,13 +18,19 @@ from safetensors.torch import save_file
 from torch import nn
 
 from onehead_avl.errors import WeightsError
+from onehead_avl.kinds.kind import kind_of
 from onehead_avl.model.backbones import Backbone, load_backbone
-from onehead_avl.model.layout import Layout
+from onehead_avl.model.layout import layout_of_heads
 from onehead_avl.model.network import OneHeadNet
 from onehead_avl.model.saved import load_model, save_model
-from onehead_avl.tasks import Task
 
-CLASSES = {Task.SEG: ["ground", "cat"], Task.DET: ["car"], Task.CLS: ["tench", "horn", "saw"]}
+LAYOUT = layout_of_heads(
+    [
+        ("seg", "seg", kind_of("segmentation"), ("ground", "cat")),
+        ("det", "det", kind_of("detection"), ("car",)),
+        ("cls", "cls", kind_of("classification"), ("tench", "horn", "saw")),
+    ]
+)
 CASES = 120  # of each kind of file
 
 
@@ -43,7 +49,7 @@ def whole(tmp_path_factory) -> Path:
     """A folder with a whole file of each kind; ``trapped`` runs code where a pickle is read without care."""
     folder = tmp_path_factory.mktemp("whole")
     torch.manual_seed(0)
-    save_model(folder / "network", OneHeadNet(Layout(2, 1, 3), channels=8), CLASSES, 64)
+    save_model(folder / "network", OneHeadNet(LAYOUT, channels=8), 64, "mine")
     state = Backbone("mobilenet_v3_small", pretrained=True).state_dict()
     save_file(state, folder / "tensors")
     torch.save(state, folder / "pickle")
@@ -77,7 +83,7 @@ def damaged_safetensors(rng: Random, content: bytes, damage: Callable) -> bytes:
         elif "__metadata__" in entries:
             about = json.loads(entries["__metadata__"]["onehead_avl"])
             odd = [None, -1, 0, 1, 8, 16, 10**6, 10**12, 10**400, 1.5, True, math.nan, "", "cat", [], ["a"], {}, [1]]
-            inner = about["classes"] if rng.random() < 0.4 else about
+            inner = rng.choice(about["experiences"]) if rng.random() < 0.4 else about
             inner[rng.choice(list(inner))] = rng.choice(odd)
             entries["__metadata__"]["onehead_avl"] = json.dumps(about)
         header = json.dumps(entries).encode()
@@ -104,7 +110,7 @@ def damaged_pickle(rng: Random, content: bytes, damage: Callable) -> bytes:
 
 def load_network(path: Path, backbone: Backbone) -> nn.Module:
     saved = load_model(path)
-    assert [len(saved.classes[task]) for task in Task] == [2, 1, 3]  # as many as the tensors have channels
+    assert [len(part.classes) for part in saved.model.layout.parts] == [2, 1, 3]  # as the tensors have channels
     assert saved.image_size % 32 == 0
     with torch.no_grad():
         assert saved.model(torch.zeros(1, 3, 32, 32)).shape == (1, 11, 4, 4)

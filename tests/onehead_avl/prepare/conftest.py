@@ -21,6 +21,9 @@ from onehead_avl.prepare import download, sources
 from onehead_avl.prepare.__main__ import main
 from onehead_avl.prepare.sources import ARCHIVES, Archive
 from scenarios.classes import COCO_IDS
+from scenarios.description import read_description
+from scenarios.experience import Experience
+from scenarios.reading import read_stream
 
 CLASSES = ("n01440764", "n02102040", "n03028079")
 MINI = ("--train", "6", "--val", "3", "--categories", "person", "car", "dog")
@@ -28,6 +31,19 @@ MINI = ("--train", "6", "--val", "3", "--categories", "person", "car", "dog")
 
 TWINS = {"voc": "2007_000001", "coco": 1002, "imagenette": "val/n02102040/ILSVRC_1.JPEG"}
 """One photograph that is in all three data sets, in COCO byte by byte and in Imagenette with another comment."""
+
+
+@pytest.fixture(scope="session")
+def read_folder() -> Callable[[Path, str], Experience]:
+    """Read an experience of the challenge from a data folder, as training does: whatever is wrong is refused."""
+
+    def read_folder(root: Path, task: str) -> Experience:
+        challenge = read_description("challenge").on(root, 32)
+        asked = [each for each in challenge.experiences if each.name == task]
+        (experience,) = read_stream(replace(challenge, experiences=tuple(asked)), lambda line: None).experiences
+        return experience
+
+    return read_folder
 
 
 def noise(seed: int, width: int = 64, height: int = 48, mode: str = "RGB") -> Image.Image:

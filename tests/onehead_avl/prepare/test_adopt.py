@@ -5,8 +5,7 @@ import pytest
 from PIL import Image
 
 from onehead_avl.prepare.__main__ import main
-from onehead_avl.tasks import Task
-from scenarios.folder import read_folder
+from scenarios.challenge import FOLDERS
 
 
 def edit(root, split, change):
@@ -36,7 +35,7 @@ def findings(root):
     return json.loads((root / "manifest.json").read_text())["findings"]
 
 
-def test_a_sound_folder_is_copied_as_it_is(adopt, source, adopted, read_tree):
+def test_a_sound_folder_is_copied_as_it_is(adopt, source, adopted, read_tree, read_folder):
     before = read_tree(source)
     answer, said = adopt(source)
     assert (answer.status, answer.err) == (0, "")
@@ -47,7 +46,7 @@ def test_a_sound_folder_is_copied_as_it_is(adopt, source, adopted, read_tree):
     for split in ("train", "val"):
         assert objects(adopted, split) == objects(source, split)
     assert read_tree(source) == before
-    for task in Task:
+    for task in FOLDERS:
         read_folder(adopted, task)
     assert f"{adopted} is as its manifest says, sha256 " in answer.out
 
@@ -62,7 +61,7 @@ def test_every_file_is_in_the_manifest(adopt, source, adopted):
     assert {name for name in found["files"] if name.endswith(".jpg")} == files(adopted, ".jpg").keys()
 
 
-def test_validation_pictures_are_removed_from_training(adopt, source, adopted):
+def test_validation_pictures_are_removed_from_training(adopt, source, adopted, read_folder):
     for suffix in (".jpg", ".png"):
         folder = source / "mini_voc_seg"
         shutil.copy(folder / "val" / f"2007_000001{suffix}", folder / "train" / f"2007_000077{suffix}")
@@ -82,11 +81,11 @@ def test_validation_pictures_are_removed_from_training(adopt, source, adopted):
     assert findings(adopted)[0]["files"] == ["mini_voc_seg/train/2007_000077.jpg"]
     assert not (adopted / "mini_voc_seg" / "train" / "2007_000077.png").exists()
     assert "000000000101.jpg" not in {name for name, _, _ in objects(adopted, "train")}
-    assert [len(read_folder(adopted, task).train) for task in Task] == [4, 3, 4]
-    assert [len(read_folder(adopted, task).val) for task in Task] == [2, 2, 3]
+    assert [len(read_folder(adopted, task).train) for task in FOLDERS] == [4, 3, 4]
+    assert [len(read_folder(adopted, task).val) for task in FOLDERS] == [2, 2, 3]
 
 
-def test_the_same_pixels_in_another_file_and_another_task_are_found(adopt, source, adopted):
+def test_the_same_pixels_in_another_file_and_another_task_are_found(adopt, source, adopted, read_folder):
     with Image.open(source / "mini_voc_seg" / "val" / "2007_000000.jpg") as picture:
         picture.save(source / "imagenette_160" / "train" / "n01440764" / "other.png")
     with Image.open(source / "mini_coco_det" / "train" / "000000000102.jpg") as picture:
@@ -99,17 +98,17 @@ def test_the_same_pixels_in_another_file_and_another_task_are_found(adopt, sourc
         "classification: 1 of 6 train pictures are also in segmentation val; left out: "
         "imagenette_160/train/n01440764/other.png",
     ]
-    assert len(read_folder(adopted, Task.CLS).train) == 4
+    assert len(read_folder(adopted, "cls").train) == 4
 
 
-def test_copies_in_one_split_are_found(adopt, source, adopted):
+def test_copies_in_one_split_are_found(adopt, source, adopted, read_folder):
     folder = source / "imagenette_160" / "val" / "n01440764"
     shutil.copy(next(folder.iterdir()), folder / "z.JPEG")
     _, said = adopt(source)
     assert said == [
         "classification: 1 of 4 val pictures are copies of others there; left out: imagenette_160/val/n01440764/z.JPEG"
     ]
-    assert len(read_folder(adopted, Task.CLS).val) == 3
+    assert len(read_folder(adopted, "cls").val) == 3
 
 
 def renumber(numbers):
@@ -151,7 +150,7 @@ def test_numbers_that_are_swapped_in_both_files_are_mended(adopt, source, adopte
     assert objects(adopted, "train") == expected
 
 
-def test_categories_that_are_not_cocos_come_after_its_own(adopt, source, adopted):
+def test_categories_that_are_not_cocos_come_after_its_own(adopt, source, adopted, read_folder):
     def rename(content):
         for entry in content["categories"]:
             entry["name"] = {"dog": "wolf", "car": "cart"}.get(entry["name"], entry["name"])
@@ -168,10 +167,10 @@ def test_categories_that_are_not_cocos_come_after_its_own(adopt, source, adopted
         "detection: cart, wolf are no categories of COCO; they are numbered after its own",
     ]
     assert objects(adopted, "train") == expected
-    assert read_folder(adopted, Task.DET).classes == ("person", "train", "cart", "wolf")
+    assert read_folder(adopted, "det").classes == ("person", "train", "cart", "wolf")
 
 
-def test_annotations_that_mean_nothing_are_left_out(adopt, source, adopted):
+def test_annotations_that_mean_nothing_are_left_out(adopt, source, adopted, read_folder):
     def spoil(content):
         first, second, *_ = content["annotations"]
         extra = [
@@ -194,10 +193,10 @@ def test_annotations_that_mean_nothing_are_left_out(adopt, source, adopted):
     ]
     assert objects(adopted, "train") == sorted([*before, ("000000000100.jpg", "car", [0.5, 1.25, 39.5, 8.5])])
     assert sum(entry["iscrowd"] for entry in annotations(adopted, "train")["annotations"]) == 1
-    read_folder(adopted, Task.DET)
+    read_folder(adopted, "det")
 
 
-def test_annotations_with_the_same_id_are_numbered_anew(adopt, source, adopted):
+def test_annotations_with_the_same_id_are_numbered_anew(adopt, source, adopted, read_folder):
     def repeat(content):
         content["annotations"][1]["id"] = content["annotations"][0]["id"]
 
@@ -206,7 +205,7 @@ def test_annotations_with_the_same_id_are_numbered_anew(adopt, source, adopted):
     assert [line for line in said if "have the id of another" in line]
     assert [entry["id"] for entry in annotations(adopted, "train")["annotations"]] == [1, 2, 3, 4, 5]
     assert objects(adopted, "train") == objects(source, "train")
-    read_folder(adopted, Task.DET)
+    read_folder(adopted, "det")
 
 
 def test_some_tasks_alone(adopt, source, adopted):

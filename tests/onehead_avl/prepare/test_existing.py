@@ -3,8 +3,7 @@ import shutil
 import pytest
 from PIL import Image
 
-from onehead_avl.tasks import Task
-from scenarios.folder import read_folder
+from scenarios.challenge import FOLDERS
 
 
 def files(root, *suffixes):
@@ -70,12 +69,12 @@ def spoil_classification(root):
 
 
 @pytest.mark.parametrize("spoil", [spoil_segmentation, spoil_masks, spoil_detection, spoil_classification])
-def test_what_cannot_be_used_is_said_and_left_out(adopt, source, adopted, spoil):
+def test_what_cannot_be_used_is_said_and_left_out(adopt, source, adopted, spoil, read_folder):
     expected = spoil(source)
     answer, said = adopt(source)
     assert (answer.status, answer.err) == (0, "")
     assert said == expected
-    for task in Task:
+    for task in FOLDERS:
         read_folder(adopted, task)
 
 

@@ -1,11 +1,10 @@
 import json
-from pathlib import Path
 
 import pytest
 
 from onehead_avl.errors import DataError
 from onehead_avl.prepare.instances import fit_boxes, parse_instances
-from scenarios.coco import to_corners
+from scenarios.rules import cut_box
 
 IMAGES = {1: {"id": 1, "width": 100, "height": 80}}
 
@@ -59,7 +58,9 @@ def test_boxes_without_area_in_their_picture_are_dropped(box):
 @pytest.mark.parametrize("box", [(-10, 3, 40, 2), (0.1, 0.2, 99.9, 79.9), (-0.75, 79.5, 3, 3), (99.2, 0, 33.3, 1.1)])
 def test_what_is_left_is_accepted_by_the_reader(box):
     ((fitted,), _, _) = fit(*box)
-    left, top, right, bottom = to_corners(Path("here"), "annotation 1", fitted, 100, 80)
+    cut = cut_box(fitted, 100, 80)
+    assert (cut.outside, cut.empty) == (False, False)
+    left, top, right, bottom = cut.corners
     assert 0 <= left < right <= 100
     assert 0 <= top < bottom <= 80
 

@@ -97,10 +97,13 @@ def test_verify_without_a_manifest(invoke, tmp_path):
         b"[" * 100_000,
         b"[]",
         b"{}",
-        b'{"files": {}, "options": {}}',
-        b'{"files": {"a": {}}, "options": {}}',
-        b'{"files": {"a": {"size": 1, "sha256": "x"}}, "options": 1}',
-        b'{"files": [1], "options": {}}',
+        b'{"files": {}, "options": {}, "sets": {}}',
+        b'{"files": {"a": {}}, "options": {}, "sets": {}}',
+        b'{"files": {"a": {"size": 1, "sha256": "x"}}, "options": 1, "sets": {}}',
+        b'{"files": [1], "options": {}, "sets": {}}',
+        b'{"files": {"a": {"size": 1, "sha256": "x"}}, "options": {}}',
+        b'{"files": {"a": {"size": 1, "sha256": "x"}}, "options": {}, "sets": []}',
+        b'{"files": {"a": {"size": 1, "sha256": "x"}}, "options": {}, "sets": {"depth": {}}}',
     ],
 )
 def test_another_file_of_that_name_is_refused(tmp_path, content):

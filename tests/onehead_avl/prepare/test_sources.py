@@ -1,10 +1,10 @@
 from onehead_avl.prepare import sources
-from onehead_avl.tasks import Task
+from scenarios.challenge import FOLDERS
 
 
 def test_archives_needed():
-    assert sources.needed_archives(list(Task), full=False) == ["voc", "coco_annotations", "coco_val", "imagenette"]
-    assert sources.needed_archives([Task.DET], full=True) == ["coco_annotations", "coco_val", "coco_train"]
+    assert sources.needed_archives(list(FOLDERS), full=False) == ["voc", "coco_annotations", "coco_val", "imagenette"]
+    assert sources.needed_archives(["det"], full=True) == ["coco_annotations", "coco_val", "coco_train"]
 
 
 def test_the_table_of_archives_is_plausible():

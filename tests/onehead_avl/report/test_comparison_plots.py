@@ -1,13 +1,17 @@
+from dataclasses import replace
+
 import pytest
 from PIL import Image
 
 from onehead_avl.errors import OutputError
-from onehead_avl.report.comparison import compare
+from onehead_avl.evaluation.outcomes import Stage
+from onehead_avl.evaluation.record import Learned
+from onehead_avl.report.comparison import Run, compare
 from onehead_avl.report.comparison_plots import plot_comparison
 
 pytestmark = pytest.mark.usefixtures("no_warnings")
 
-ALONE = {"mIoU": 0.5, "AP50": 0.25, "Top1": 0.8}
+ALONE = {"seg": {"mIoU": 0.5}, "det": {"AP50": 0.25, "AP": 0.125}, "cls": {"Top1": 0.8, "Top5": None}}
 ROWS = ((0.4, 0.0, 0.1), (0.3, 0.2, 0.1), (0.1, 0.15, 0.6))
 NAMES = ["cost.png", "final.png", "forgetting.png", "plasticity_stability.png"]
 
@@ -94,7 +98,7 @@ def test_if_all_failed_there_is_nothing_to_draw(tmp_path, failed):
 def test_one_task_is_drawn(tmp_path, drawn, finished):
     plot_comparison(tmp_path, compare([finished("naive", 0, ROWS[0], order=("seg",))]))
     assert_pictures(tmp_path)
-    assert [bars(axes) for axes in drawn[0].axes] == [{0: 0.4}, {}, {}]
+    assert [bars(axes) for axes in drawn[0].axes] == [{0: 0.4}]
 
 
 def test_what_was_never_measured_is_drawn_empty(tmp_path, drawn, finished):
@@ -102,6 +106,21 @@ def test_what_was_never_measured_is_drawn_empty(tmp_path, drawn, finished):
     plot_comparison(tmp_path, compare([finished("naive", 0, *nothing, peak_memory_bytes=None, stored_bytes=None)]))
     assert_pictures(tmp_path)
     assert [bars(axes) for axes in drawn[0].axes] == [{}, {}, {}]
+
+
+def test_six_experiences_have_a_panel_each_and_a_value_below_zero_is_seen(tmp_path, drawn, record):
+    names = tuple("abcdef")
+    learned = tuple(Learned(name, "own", name, (), {"R2": name != "f"}, 8, 2) for name in names)
+    scores = {name: {"R2": position / 8 - 0.25} for position, name in enumerate(names)}
+    stages = tuple(Stage((name,), 1, 1.0, scores) for name in names)
+    made = record("naive", 0, *ROWS, experiences=learned, stages=stages)
+    plot_comparison(tmp_path, compare([Run("naive", names, 0, replace(made, order=names, intervals={}))]))
+    assert_pictures(tmp_path)
+    assert [bars(axes) for axes in drawn[0].axes] == [{0: position / 8 - 0.25} for position in range(6)]
+    assert drawn[0].axes[0].get_xlim()[0] < -0.25
+    assert drawn[0].axes[5].get_xlim()[0] == 0
+    assert drawn[0].axes[5].get_xlabel() == "R2 after the last stage (low is good)"
+    assert len(drawn[1].axes[0].get_xticklabels()) == 6
 
 
 def test_several_orders_are_named(tmp_path, drawn, finished):

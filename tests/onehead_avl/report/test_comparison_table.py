@@ -1,11 +1,17 @@
+from dataclasses import replace
+
 import pytest
 
-from onehead_avl.report.comparison import compare
+from onehead_avl.evaluation.outcomes import Stage
+from onehead_avl.evaluation.record import Learned
+from onehead_avl.report.comparison import Run, compare
 from onehead_avl.report.comparison_table import console, cost_rows, drop_rows, final_rows, markdown, notes
 
-ALONE = {"mIoU": 0.5, "AP50": 0.25, "AP": 0.125, "Top1": 0.8}
+ALONE = {"seg": {"mIoU": 0.5}, "det": {"AP50": 0.25, "AP": 0.125}, "cls": {"Top1": 0.8, "Top5": None}}
 ROWS = ((0.4, 0.0, 0.1), (0.3, 0.2, 0.1), (0.1, 0.15, 0.6))
 BETTER = ((0.4, 0.0, 0.1), (0.4, 0.2, 0.1), (0.3, 0.15, 0.5))
+
+EXPERIENCE = Learned("a", "classification", "a", ("cat", "dog"), {"Top1": True, "Top5": True}, 8, 2)
 
 
 def shifted(rows, by):
@@ -35,10 +41,28 @@ def comparison(finished, failed):
 
 def test_final_values_with_spread_and_marks(comparison):
     assert final_rows(comparison) == [
-        ["strategy", "seeds", "mIoU", "AP50", "AP", "Top1", "Top5"],
-        ["from-scratch", "1", "0.400", "0.200", "0.100", "0.600", "-"],
-        ["naive", "2", "0.110 +- 0.014 <", "0.160 +- 0.014", "0.080 +- 0.007", "0.610 +- 0.014 >", "-"],
-        ["replay", "2 of 3", "0.310 +- 0.014", "0.160 +- 0.014", "0.080 +- 0.007", "0.510 +- 0.014", "-"],
+        ["strategy", "seeds", "seg mIoU", "det AP50", "det AP", "cls Top1", "cls Top5", "of single task"],
+        ["from-scratch", "1", "0.400", "0.200", "0.100", "0.600", "-", "-"],
+        [
+            "naive",
+            "2",
+            "0.110 +- 0.014 <",
+            "0.160 +- 0.014",
+            "0.080 +- 0.007",
+            "0.610 +- 0.014 >",
+            "-",
+            "0.541 +- 0.034",
+        ],
+        [
+            "replay",
+            "2 of 3",
+            "0.310 +- 0.014",
+            "0.160 +- 0.014",
+            "0.080 +- 0.007",
+            "0.510 +- 0.014",
+            "-",
+            "0.632 +- 0.034",
+        ],
     ]
 
 
@@ -49,7 +73,7 @@ def test_what_was_learned_and_lost_absolute_and_relative(finished):
             "strategy",
             *(
                 cell
-                for name in ("mIoU", "AP50", "Top1")
+                for name in ("seg mIoU", "det AP50", "cls Top1")
                 for cell in (f"{name} learned", "drop", "relative", "to single")
             ),
         ],
@@ -82,8 +106,8 @@ def test_several_orders_have_a_column(finished):
 
 def test_only_tasks_that_were_learned_have_columns(finished):
     comparison = compare([finished("naive", 0, ROWS[0], order=("det",))])
-    assert final_rows(comparison)[0] == ["strategy", "seeds", "AP50", "AP"]
-    assert drop_rows(comparison)[0] == ["strategy", "AP50 learned", "drop", "relative", "to single"]
+    assert final_rows(comparison)[0] == ["strategy", "seeds", "det AP50", "det AP", "of single task"]
+    assert drop_rows(comparison)[0] == ["strategy", "det AP50 learned", "drop", "relative", "to single"]
 
 
 def test_the_markdown_tables_have_as_many_cells_in_every_row(comparison):
@@ -112,11 +136,11 @@ def test_no_note_is_taken_for_markup(comparison):
 
 def test_the_notes_say_how_far_other_pictures_would_move_the_values(finished):
     row = (0.5, 0.5, 0.5)
-    runs = [finished("naive", 0, row, row, row, intervals={"mIoU": [0.25, 0.5], "AP50": None})]
-    runs.append(finished("naive", 1, row, row, row, intervals={"mIoU": [0.5, 0.625]}))
-    assert "mIoU by 0.094 (half of" in notes(compare(runs))
+    runs = [finished("naive", 0, row, row, row, intervals={"seg": {"mIoU": [0.25, 0.5]}, "det": {"AP50": None}})]
+    runs.append(finished("naive", 1, row, row, row, intervals={"seg": {"mIoU": [0.5, 0.625]}}))
+    assert "seg mIoU by 0.094 (half of" in notes(compare(runs))
     assert "AP50 by" not in notes(compare(runs))
-    assert "pictures may move" not in notes(compare([finished("naive", 0, row, row, row, intervals={})]))
+    assert "images may move" not in notes(compare([finished("naive", 0, row, row, row, intervals={})]))
 
 
 def test_the_notes_name_the_reference_and_every_failure(comparison):
@@ -136,6 +160,31 @@ def test_the_console_shows_the_tables_aligned(comparison):
 def test_a_comparison_in_which_all_failed_is_shown(failed):
     comparison = compare([failed("naive", 0), failed("naive", 1)])
     (_, row) = final_rows(comparison)
-    assert row == ["naive", "0 of 2", "-", "-", "-", "-", "-"]
+    assert row == ["naive", "0 of 2", "-"]
     assert len(tables_of(markdown(comparison))) == 3
     assert "naive, seed 1: failed: it broke" in console(comparison)
+
+
+def six(record, strategy, seed, final):
+    """A run of six experiences, of which the last is measured by an error."""
+    names = tuple("abcdef")
+    learned = [replace(EXPERIENCE, name=name, head=name) for name in names[:-1]]
+    learned.append(replace(EXPERIENCE, name="f", head="f", metrics={"AbsRel": False}))
+    scores = {name: {"Top1": 0.5} for name in names[:-1]} | {"f": {"AbsRel": final}}
+    stages = tuple(Stage((name,), 1, 1.0, scores) for name in names)
+    made = record(strategy, seed, *ROWS, experiences=tuple(learned), stages=stages, intervals={})
+    return Run(strategy, names, seed, replace(made, order=names))
+
+
+def test_many_experiences_have_their_primary_metrics_and_an_error_is_better_when_it_is_lower(record):
+    runs = [six(record, "replay", seed, 0.4 + 0.01 * seed) for seed in range(3)]
+    runs += [six(record, "naive", seed, 0.3 + 0.01 * seed) for seed in range(3)]
+    rows = final_rows(compare(runs))
+    assert rows[0] == [
+        *("strategy", "seeds", "a Top1", "b Top1", "c Top1", "d Top1", "e Top1", "f AbsRel", "of single task"),
+    ]
+    assert (rows[1][7], rows[2][7]) == ("0.410 +- 0.010", "0.310 +- 0.010 >")
+    final, _ = console(compare(runs)).split("\n\n", 1)
+    assert max(map(len, final.splitlines())) <= 160
+    assert console(compare(runs)).count("strategy") == 1  # the table of losses would be too wide
+    assert len(tables_of(markdown(compare(runs)))) == 3

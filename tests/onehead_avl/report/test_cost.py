@@ -10,13 +10,14 @@ from avalanche.training.templates import SupervisedTemplate
 from torch import nn
 
 from onehead_avl.evaluation.plugins import evaluator
+from onehead_avl.kinds.kind import kind_of
 from onehead_avl.model.criterion import MultiTaskLoss
 from onehead_avl.model.network import OneHeadNet
 from onehead_avl.report import cost
 from onehead_avl.report.cost import peak_memory, start_peak_memory, stored_bytes
-from onehead_avl.tasks import Task
-from scenarios.embedded import embedded_data
-from scenarios.stream import heterogeneous_benchmark, layout_of
+from scenarios.drawn.embedded import drawn, drawn_classes
+from scenarios.experience import Experience, Stream
+from scenarios.stream import avalanche_benchmark
 from strategies.memory import segmentation_replay
 from strategies.multitask import MultiTask
 
@@ -106,7 +107,11 @@ def test_the_run_around_a_strategy_is_not_kept():
 
 @pytest.fixture(scope="module")
 def data():
-    return [embedded_data(task, size=SIZE, n_train=6, n_val=2) for task in Task]
+    experiences = []
+    for name in ("segmentation", "detection"):
+        train, val = (drawn(name, split, size=SIZE, count=count) for split, count in (("train", 6), ("val", 2)))
+        experiences.append(Experience(name, kind_of(name), drawn_classes(name), train, val, name))
+    return Stream("tiny", tuple(experiences))
 
 
 @pytest.fixture
@@ -115,8 +120,8 @@ def learned(data):
 
     def learned(*plugins):
         torch.manual_seed(0)
-        benchmark = heterogeneous_benchmark(data, [Task.SEG, Task.DET], SIZE)
-        model = OneHeadNet(layout_of(data), channels=32)
+        benchmark = avalanche_benchmark(data, SIZE)
+        model = OneHeadNet(data.layout, channels=32)
         strategy = MultiTask(
             model=model,
             criterion=MultiTaskLoss(model.layout),
@@ -137,7 +142,7 @@ def test_fine_tuning_keeps_nothing(learned):
 
 
 def test_replay_keeps_its_samples(learned):
-    assert learned(segmentation_replay(4, 2))[0] == 4 * (SAMPLE + 4)  # the reservoir has a float32 for each sample
+    assert learned(segmentation_replay([0], 4, 2))[0] == 4 * (SAMPLE + 4)  # the reservoir has a float32 for each sample
 
 
 def test_weight_consolidation_keeps_a_weight_and_its_importance_for_each_task(learned):
@@ -147,7 +152,7 @@ def test_weight_consolidation_keeps_a_weight_and_its_importance_for_each_task(le
 
 
 def test_the_measure_looks_at_any_strategy_of_avalanches(learned, data):
-    model = OneHeadNet(layout_of(data), channels=32)
+    model = OneHeadNet(data.layout, channels=32)
     kept = SupervisedTemplate(
         model=model,
         optimizer=torch.optim.SGD(model.parameters(), lr=0.1),

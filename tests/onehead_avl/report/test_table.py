@@ -1,44 +1,122 @@
-from onehead_avl.report.checklist import Rule
-from onehead_avl.report.results import Stage, outcomes
-from onehead_avl.report.table import checklist_table, layout_table, number, results_table, span
-from onehead_avl.tasks import Task
+from dataclasses import replace
+
+from onehead_avl.evaluation.outcomes import Stage
+from onehead_avl.evaluation.record import Learned, Rule
+from onehead_avl.report.table import (
+    checklist_table,
+    layout_table,
+    number,
+    per_class_csv,
+    per_class_table,
+    results_table,
+    span,
+)
+
+ROWS = ((0.5, 0.0, 0.1), (0.25, 0.25, 0.2), (0.4, 0.5, 0.75))
 
 
-def test_the_results_table():
-    stages = [
-        Stage((Task.SEG,), 3, 10.0, {"mIoU": 0.5, "Top1": 0.1, "Top5": 0.5}),
-        Stage((Task.CLS,), 1, 30.0, {"mIoU": 0.4, "Top1": 0.75}),
+def cells(text):
+    """The cells of the rows of a results table, by title."""
+    rows = [line.split() for line in text.splitlines()[2:7]]
+    return {" ".join(row[:2]): row[2:] for row in rows}
+
+
+def test_the_results_table(record):
+    run = record("naive", 0, ROWS[0], ROWS[2], order=("seg", "cls"), single_task={"cls": {"Top1": 0.875}})
+    run = replace(run, untrained={"cls": {"Top1": 0.125}})
+    assert results_table(run).splitlines() == [
+        "metric    untrained       seg       cls  forgetting  relative  forward  single task     final, 95 %",
+        "---------------------------------------------------------------------------------------------------",
+        "seg mIoU          -  [0.5000]   0.4000      +0.1000    +20.0%        -       0.5000  0.100 .. 0.900",
+        "cls Top1     0.1250   0.1000   [0.7500]           -         -  -0.0250       0.8750               -",
+        "cls Top5          -        -        [-]           -         -        -            -               -",
+        "Average share of single-task performance: final 0.829, over the course of the stream 0.914.",
+        "Average relative forgetting of what was learned before the last stage: +20.0%.",
+        "Average forward transfer: -0.0250.",
+        "A column for each stage: the values after it; [x]: right after the experience's own stage.",
+        "Forgetting: how much worse than just learned, so a gain is negative; backward transfer is its negative.",
+        "Forward: how much better than untrained right before the own stage. (low): lower is better.",
+        "final, 95 %: where the final value may lie with other validation images of this kind.",
+        "-: not measured, or without meaning for the first or the last experience.",
     ]
-    assert results_table(stages, outcomes(stages, {"Top1": 0.875})) == "\n".join(
-        [
-            "metric               after seg  after cls  forgetting  relative  single task",
-            "----------------------------------------------------------------------------",
-            "segmentation mIoU     [0.5000]    0.4000      +0.1000    +20.0%       0.5000",
-            "classification Top1    0.1000    [0.7500]           -         -       0.8750",
-            "classification Top5    0.5000         [-]           -         -            -",
-            "[x]: right after the task's own stage. Forgetting: just learned minus final, so a gain is negative.",
-            "-: not measured, or without meaning for the last task.",
-        ]
-    )
 
 
-def test_a_gain_shows_as_negative_forgetting():
-    stages = [
-        Stage((Task.DET,), 1, 1.0, {"AP50": 0.25, "AP": 0.0}),
-        Stage((Task.SEG,), 1, 1.0, {"AP50": 0.5, "AP": 0.0}),
+def test_a_gain_shows_as_negative_forgetting(record):
+    found = cells(results_table(record("naive", 0, *ROWS)))
+    assert found["det AP50"] == ["-", "0.0000", "[0.2500]", "0.5000", "-0.2500", "-100.0%", "-", "-", "-"]
+    assert found["det AP"] == ["-", "0.0000", "[0.1250]", "0.2500", "-0.1250", "-100.0%", "-", "-", "-"]
+
+
+def test_a_metric_that_is_better_when_lower_is_marked_and_its_growth_is_forgetting(record):
+    run = record("naive", 0, *ROWS)
+    first = replace(run.experiences[0], metrics={"AbsRel": False})
+    stages = [replace(stage, scores={"seg": {"AbsRel": 0.25 * n}}) for n, stage in enumerate(run.stages, start=1)]
+    run = replace(run, experiences=(first, *run.experiences[1:]), stages=tuple(stages), intervals={})
+    (row,) = [line for line in results_table(run).splitlines() if line.startswith("seg AbsRel (low)")]
+    assert row.split()[3:] == ["-", "[0.2500]", "0.5000", "0.7500", "+0.5000", "+200.0%", "-", "0.2500", "-"]
+
+
+def test_six_stages_have_three_decimals_and_fit_a_wide_console(record):
+    names = tuple(f"{name}-{half}" for half in ("day", "night") for name in ("seg", "det", "cls"))
+    metrics = {"seg": {"mIoU": True}, "det": {"AP50": True, "AP": True}, "cls": {"Top1": True, "Top5": True}}
+    learned = [Learned(name, "own", name, ("cat",), metrics[name[:3]], 8, 2) for name in names]
+    every = {each.name: dict.fromkeys(each.metrics, 0.5) for each in learned}
+    stages = tuple(Stage((name,), 1, 1.0, every) for name in names)
+    intervals = {name: dict.fromkeys(values, (0.25, 0.75)) for name, values in every.items()}
+    run = record("naive", 0, *ROWS, untrained=(0.25, 0.25, 0.25), single_task=every, stages=stages)
+    run = replace(run, experiences=tuple(learned), order=names, intervals=intervals, untrained=every)
+    table = results_table(run).splitlines()
+    assert table[3].split() == [
+        *("det-day", "AP50", "0.500", "0.500", "[0.500]", "0.500", "0.500", "0.500", "0.500"),
+        *("+0.000", "+0.0%", "+0.000", "0.500", "0.250", "..", "0.750"),
     ]
-    rows = [line.split() for line in results_table(stages, outcomes(stages)).splitlines()]
-    assert rows[2] == ["detection", "AP50", "[0.2500]", "0.5000", "-0.2500", "-100.0%", "0.2500"]
-    assert rows[3] == ["detection", "AP", "[0.0000]", "0.0000", "+0.0000", "-", "0.0000"]
+    assert max(map(len, table)) <= 160
+    assert len(table[2:12]) == sum(map(len, every.values()))
+    assert table[12].startswith("Average share of single-task performance: final 1.000")
 
 
-def test_intervals_over_pictures_have_a_column_if_there_are_any():
-    stages = [Stage((Task.CLS,), 1, 30.0, {"Top1": 0.75, "Top5": 1.0})]
-    header, _, top1, top5, *notes = results_table(stages, outcomes(stages), {"Top1": (0.6, 0.85)}).splitlines()
-    assert header.endswith("final, 95 %")
-    assert top1.endswith("0.600 .. 0.850")
-    assert top5.split()[-1] == "-"
-    assert any("other validation pictures" in note for note in notes)
+def test_an_average_of_which_a_part_is_unknown_is_not_shown(record):
+    nothing_to_lose = record("naive", 0, ROWS[0], (0.25, 0.0, 0.2), ROWS[2], untrained=(0.0, 0.0, None))
+    assert nothing_to_lose.outcome(nothing_to_lose.measures[0]).drop_from_just_learned > 0
+    assert "Average" not in results_table(nothing_to_lose)
+
+
+def test_networks_of_their_own_forget_nothing_and_have_no_average(record):
+    run = record("from-scratch", 0, *ROWS, untrained=ROWS[0])
+    assert cells(results_table(run))["det AP50"] == ["-", "-", "[0.2500]", "-", "-", "-", "-", "0.2500", "-"]
+    assert "Average" not in results_table(run)
+
+
+def test_values_of_classes_are_a_line_each(record):
+    scores = {"seg": {"IoU": {"cat": 0.5, "a, b": None}}}
+    stage = Stage(("seg",), 1, 1.0, {"seg": {"mIoU": 0.5}}, scores)
+    assert per_class_csv(record("naive", 0, ROWS[0], order=("seg",), stages=(stage,))).splitlines() == [
+        "experience,class,metric,stage,value",
+        "seg,cat,IoU,seg,0.5",
+        'seg,"a, b",IoU,seg,',
+    ]
+
+
+def classed(name, iou):
+    return Stage((name,), 1, 1.0, {}, {"seg": {"IoU": {"cat": iou, "dining table": None}}, "cls": {}})
+
+
+def test_classes_are_shown_just_learned_and_at_the_end(record):
+    stages = (classed("cls", 0.125), classed("seg", 0.5), classed("det", 0.25))
+    run = record("naive", 0, *ROWS, stages=stages)
+    assert per_class_table(run).splitlines() == [
+        "class                 just learned   final",
+        "------------------------------------------",
+        "seg IoU cat                 0.5000  0.2500",
+        "seg IoU dining table             -       -",
+    ]
+
+
+def test_of_the_classes_of_a_network_that_is_gone_the_final_value_is_unknown(record):
+    gone = record("from-scratch", 0, *ROWS, stages=(classed("seg", 0.5), classed("det", 0.25)))
+    assert per_class_table(gone).splitlines()[2].split() == ["seg", "IoU", "cat", "0.5000", "-"]
+    there = record("from-scratch", 0, *ROWS, stages=(classed("det", 0.5), classed("seg", 0.25)))
+    assert per_class_table(there).splitlines()[2].split() == ["seg", "IoU", "cat", "0.2500", "0.2500"]
 
 
 def test_the_checklist_table():

@@ -1,0 +1,247 @@
+"""Object detection: boxes with classes, anchor-free and at a single resolution."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torchvision import tv_tensors
+from torchvision.ops import batched_nms, box_iou, clip_boxes_to_image, generalized_box_iou_loss, sigmoid_focal_loss
+from torchvision.transforms import v2
+from torchvision.utils import draw_bounding_boxes
+
+from onehead_avl.kinds.augmentation import colours, cropped_and_flipped
+from onehead_avl.kinds.boxes import assign, boxes_of, cell_centres, inside
+from onehead_avl.kinds.coco import CocoMatches, Detections, Truth
+from onehead_avl.kinds.colours import colour_of
+from onehead_avl.kinds.kind import Annotation, Kind, Metric, MetricName, Values
+from onehead_avl.kinds.stride import STRIDE
+from onehead_avl.target import ABSENT, Target
+
+PRIOR = 0.01
+"""Score of every class in an untrained network, which keeps the focal loss stable (Lin et al., ICCV 2017)."""
+
+MIN_BOX_SIDE = 2.0
+"""Boxes cut narrower than this many pixels by a crop are dropped: too little is left of the object."""
+
+SCORE_THRESHOLD = 0.01
+NMS_IOU = 0.6
+CANDIDATES = 1000
+MAX_DETECTIONS = 100
+"""COCO scores at most this many boxes an image."""
+
+_BOX_CHANNELS = 5  # four parameters and the confidence
+_SHOWN_SCORE = 0.3  # boxes below it would cover a drawing
+
+
+class CocoAP(Metric):
+    """Average precision as COCO defines it: ``AP`` (mean over IoU .5 to .95) and ``AP50``.
+
+    Boxes are compared in the coordinates of the original images, and crowd regions are honoured.
+
+    Args:
+        classes: Class names in index order.
+    """
+
+    values = (MetricName("AP50"), MetricName("AP"))
+
+    def count(self, logits: Tensor, target: Target) -> None:
+        """Keep the boxes found and annotated."""
+        self._matches = None
+        for found in detections(logits, target.size):
+            self._predictions.append(Detections(*(part.cpu() for part in found)))
+        boxes, labels, crowd = (target.parts[name].cpu() for name in Detection.parts)
+        for i in range(len(target)):
+            real = labels[i] != ABSENT
+            self._truths.append(Truth(boxes[i][real], labels[i][real], crowd[i][real]))
+
+    def clear(self) -> None:
+        """Drop the boxes."""
+        self._predictions: list[Detections] = []
+        self._truths: list[Truth] = []
+        self._matches: CocoMatches | None = None
+
+    def __len__(self) -> int:
+        return len(self._truths)
+
+    def compute(self, images: Sequence[int]) -> Values:
+        """Compute AP over some images."""
+        return self._matched().ap(images)
+
+    def per_class(self) -> dict[str, Values]:
+        """Compute AP and AP50 of each class; ``None`` for one that is nowhere annotated."""
+        if not self._truths:
+            return {name: dict.fromkeys(self.classes) for name in self.names}
+        of_classes = self._matched().ap_of_classes()
+        return {name: dict(zip(self.classes, of_classes[name], strict=True)) for name in self.names}
+
+    def _matched(self) -> CocoMatches:
+        if self._matches is None:
+            self._matches = CocoMatches(self._predictions, self._truths, len(self.classes))
+        return self._matches
+
+
+class Detection(Kind):
+    """Object detection, measured by COCO's AP50 and AP.
+
+    An annotation holds ``boxes`` ``(M, 4)`` float32 ``x1, y1, x2, y2`` in pixels, ``labels`` ``(M,)`` int64 and
+    ``crowd`` ``(M,)`` bool, true for a region around a group of objects. A prediction holds ``boxes``, ``labels`` and
+    ``scores``, best first.
+
+    The channels are four box parameters, which :func:`~onehead_avl.kinds.boxes.boxes_of` explains, the confidence,
+    and the classes.
+    """
+
+    name = "detection"
+    measured_by = (CocoAP,)
+    parts = ("boxes", "labels", "crowd")
+
+    def channels(self, classes: Sequence[str]) -> int:
+        """Count four box parameters, a confidence, and one for each class."""
+        return _BOX_CHANNELS + len(classes)
+
+    def start(self, classes: Sequence[str]) -> Tensor:
+        """Begin as a detector that sees nothing."""
+        start = torch.zeros(self.channels(classes))
+        start[_BOX_CHANNELS:] = -math.log((1 - PRIOR) / PRIOR)
+        return start
+
+    def loss(self, logits: Tensor, target: Target) -> Tensor:
+        """Compute the focal loss of the classes, the GIoU loss of the boxes and the loss of the confidence.
+
+        Focal loss: Lin et al., ICCV 2017. GIoU: Rezatofighi et al., CVPR 2019. The confidence learns the IoU of its own
+        box, as in Wu et al., "IoU-aware single-stage object detector", 2020. All three are divided by the cells that
+        learn a box in an average image of the batch. Crowd regions are no objects to learn and no background either.
+        """
+        parameters, confidence, classes = split(logits)
+        boxes, confidence, classes = (
+            boxes_of(parameters),
+            confidence.flatten(1),
+            classes.flatten(2).transpose(1, 2),
+        )
+        height, width = logits.shape[-2:]
+        centres = cell_centres(height, width, logits.device)
+        scale = logits.new_tensor([height * STRIDE, width * STRIDE]) / target.size
+        annotated = (target.parts[name] for name in self.parts)
+        sums, learned = [], 0
+        for i, (all_boxes, all_labels, all_crowd) in enumerate(zip(*annotated, strict=True)):
+            real = all_labels != ABSENT
+            truth = all_boxes[real] * scale[i].flip(0).repeat(2)
+            labels, crowd = all_labels[real], all_crowd[real]
+            ignored = inside(centres, truth[crowd]).any(dim=1)
+            truth, labels = truth[~crowd], labels[~crowd]
+            assigned = assign(truth, centres)
+            cells = (assigned >= 0).nonzero().flatten()
+            boxes_true = truth[assigned[cells]]
+
+            wanted = torch.zeros_like(classes[i])
+            wanted[cells, labels[assigned[cells]]] = 1
+            focal = sigmoid_focal_loss(classes[i], wanted, alpha=0.25, gamma=2.0)
+            ignored[cells] = False
+            loss = focal[~ignored].sum()
+
+            predicted = boxes[i, cells]
+            loss = loss + 2 * generalized_box_iou_loss(predicted, boxes_true, reduction="sum")
+            overlap = box_iou(predicted.detach(), boxes_true).diagonal()
+            loss = loss + binary_cross_entropy_with_logits(confidence[i, cells], overlap, reduction="sum")
+            sums.append(loss)
+            learned += len(cells)
+        return torch.stack(sums) * (len(target) / max(learned, 1))
+
+    def decode(self, logits: Tensor, size: Tensor) -> list[dict[str, Tensor]]:
+        """Find boxes in the original images' coordinates, after non-maximum suppression per class.
+
+        A box's score is the geometric mean of its class probability and its confidence.
+        """
+        return [found._asdict() for found in detections(logits, size)]
+
+    def distillation(self, logits: Tensor, teacher: Tensor) -> Tensor:
+        """Keep what the teacher detects, where it detects it, and that it detects nothing elsewhere.
+
+        Class probabilities are learned by the quality focal loss (Li et al., NeurIPS 2020) with the teacher's as its
+        soft labels, and GIoU and confidence losses count for a cell as much as the teacher's best class probability
+        there. All three are divided by the sum of these probabilities, as the detection loss is by the number of cells
+        that learn a box: an image in which the teacher sees little has a small say.
+        """
+        parameters, confidence, classes = split(logits)
+        old_parameters, old_confidence, old_classes = split(teacher)
+        probability = old_classes.sigmoid()
+        sure = probability.amax(dim=1)
+        cross_entropy = binary_cross_entropy_with_logits(classes, probability, reduction="none")
+        loss = ((classes.sigmoid() - probability).detach().square() * cross_entropy).sum()
+        overlap = generalized_box_iou_loss(boxes_of(parameters), boxes_of(old_parameters))
+        loss = loss + 2 * (sure.flatten(1) * overlap).sum()
+        known = binary_cross_entropy_with_logits(confidence, old_confidence.sigmoid(), reduction="none")
+        return (loss + (sure * known).sum()) / sure.sum().clamp(min=1)
+
+    def augmentation(self, size: int) -> v2.Transform:
+        """Crop, flip and change colours; boxes that the crop leaves empty go, with their labels and crowd flags."""
+        sound = v2.SanitizeBoundingBoxes(min_size=MIN_BOX_SIDE, labels_getter=_per_box)
+        return cropped_and_flipped(size, 0.4, colours(), sound)
+
+    def wrap(self, annotation: Annotation, size: Sequence[int]) -> dict[str, Any]:
+        """Make the boxes some of torchvision's."""
+        boxes = tv_tensors.BoundingBoxes(annotation["boxes"], format="XYXY", canvas_size=tuple(size))
+        return {"boxes": boxes, "labels": annotation["labels"], "crowd": annotation["crowd"]}
+
+    def draw(self, image: Tensor, shown: Annotation, classes: Sequence[str]) -> Tensor:
+        """Draw boxes with their classes, and with their scores if they have some; faint guesses are left out."""
+        boxes, labels = shown["boxes"], shown["labels"].tolist()
+        texts = [classes[label] for label in labels]
+        kept = list(range(len(labels)))
+        if "scores" in shown:
+            scores = shown["scores"].tolist()
+            kept = [i for i in kept if scores[i] >= _SHOWN_SCORE]
+            texts = [f"{text} {score:.2f}" for text, score in zip(texts, scores, strict=True)]
+        elif "crowd" in shown:
+            texts = [f"{text} (crowd)" if crowd else text for text, crowd in zip(texts, shown["crowd"], strict=True)]
+        if not kept:
+            return image.clone()
+        colours = [colour_of(labels[i] + 1) for i in kept]
+        return draw_bounding_boxes(image, boxes[kept], labels=[texts[i] for i in kept], colors=colours, width=2)
+
+    def classes_in(self, annotation: Annotation, classes: Sequence[str]) -> set[int]:
+        """The classes of its boxes."""
+        return set(annotation["labels"].tolist())
+
+    def select(self, annotation: Annotation, new: Mapping[int, int]) -> dict[str, Any]:
+        """Drop the boxes of all other classes."""
+        labels = annotation["labels"].tolist()
+        kept = [i for i, label in enumerate(labels) if label in new]
+        return {
+            "boxes": annotation["boxes"][kept],
+            "labels": torch.tensor([new[labels[i]] for i in kept], dtype=torch.int64),
+            "crowd": annotation["crowd"][kept],
+        }
+
+
+def _per_box(sample: dict) -> tuple[Tensor, Tensor]:
+    return sample["labels"], sample["crowd"]
+
+
+def split(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Take ``(B, 5 + C, H, W)`` apart: boxes ``(B, 4, H, W)``, confidence ``(B, H, W)``, classes ``(B, C, H, W)``."""
+    return logits[:, : _BOX_CHANNELS - 1], logits[:, _BOX_CHANNELS - 1], logits[:, _BOX_CHANNELS:]
+
+
+def detections(logits: Tensor, size: Tensor) -> list[Detections]:
+    """Find boxes, as :meth:`Detection.decode` says."""
+    parameters, confidence, classes = split(logits)
+    boxes = boxes_of(parameters)
+    scores = (classes.sigmoid() * confidence.sigmoid()[:, None]).sqrt().flatten(2).transpose(1, 2)
+    height, width = (side * STRIDE for side in logits.shape[-2:])
+    scale = size.flip(1) / size.new_tensor([width, height])
+    n_classes = classes.shape[1]
+    found = []
+    for i in range(len(logits)):
+        rows, columns = size[i].tolist()
+        score, flat = scores[i].flatten().topk(min(CANDIDATES, scores[i].numel()))
+        keep = score > SCORE_THRESHOLD
+        score, flat = score[keep], flat[keep]
+        cell, label = flat // n_classes, flat % n_classes
+        box = clip_boxes_to_image(boxes[i, cell] * scale[i].repeat(2), (rows, columns))
+        kept = batched_nms(box, score, label, NMS_IOU)[:MAX_DETECTIONS]
+        found.append(Detections(box[kept], score[kept], label[kept]))
+    return found

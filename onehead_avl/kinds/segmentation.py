@@ -1,0 +1,163 @@
+"""Semantic segmentation: a class for every pixel."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, interpolate
+from torchmetrics.functional.classification import multiclass_confusion_matrix
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+from torchvision.utils import draw_segmentation_masks
+
+from onehead_avl.kinds.augmentation import colours, cropped_and_flipped
+from onehead_avl.kinds.colours import colour_of
+from onehead_avl.kinds.distillation import divergence
+from onehead_avl.kinds.kind import Annotation, Kind, Metric, MetricName, Values
+from onehead_avl.kinds.stride import STRIDE
+from onehead_avl.target import VOID, Target
+
+BACKGROUND = "background"
+"""The name of the first class where a set has pixels of none of its objects."""
+
+_LOSS_STRIDE = 4
+"""Masks are learned at stride 4: finer costs more time than the backbone, coarser loses thin objects."""
+
+_LOOKUP = 256  # values that a uint8 mask may hold
+
+
+class MeanIoU(Metric):
+    """Mean intersection over union, as PASCAL VOC defines it: ``mIoU``.
+
+    One confusion matrix over all pixels of the data set, at the masks' own resolution, void left out; the mean is over
+    the classes (background included) that occur in the ground truth or in the predictions.
+
+    Args:
+        classes: Class names in index order.
+    """
+
+    values = (MetricName("mIoU"),)
+
+    def count(self, logits: Tensor, target: Target) -> None:
+        """Keep the confusion matrix of each image."""
+        predicted = Segmentation().decode(logits, target.size)
+        masks = target.parts["mask"]
+        for prediction, mask, (rows, columns) in zip(predicted, masks, target.size.tolist(), strict=True):
+            truth = mask[:rows, :columns].long()
+            confusion = multiclass_confusion_matrix(
+                prediction["mask"], truth, len(self.classes), ignore_index=VOID, validate_args=False
+            )
+            self._confusion.append(confusion.cpu())
+
+    def clear(self) -> None:
+        """Drop the matrices."""
+        self._confusion: list[Tensor] = []
+
+    def __len__(self) -> int:
+        return len(self._confusion)
+
+    def compute(self, images: Sequence[int]) -> Values:
+        """Compute mIoU from the sum of the images' matrices."""
+        return {"mIoU": mean_iou(sum(self._confusion[image] for image in images))}
+
+    def per_class(self) -> dict[str, Values]:
+        """Compute the IoU of each class; ``None`` for one that neither occurs nor is predicted."""
+        if not self._confusion:
+            return {"IoU": dict.fromkeys(self.classes)}
+        values = class_iou(sum(self._confusion)).tolist()
+        return {"IoU": {name: None if v != v else v for name, v in zip(self.classes, values, strict=True)}}
+
+
+class Segmentation(Kind):
+    """Semantic segmentation, measured by mIoU.
+
+    An annotation holds ``mask``: ``(H, W)`` uint8 class indices, 255 = void. So does a prediction, in int64.
+    """
+
+    name = "segmentation"
+    measured_by = (MeanIoU,)
+    parts = ("mask",)
+
+    def channels(self, classes: Sequence[str]) -> int:
+        """Count one for each class."""
+        return len(classes)
+
+    def loss(self, logits: Tensor, target: Target) -> Tensor:
+        """Compute the cross-entropy of each image's pixels, void ignored; an image that is all void has zero."""
+        height, width = (side * STRIDE // _LOSS_STRIDE for side in logits.shape[-2:])
+        logits = interpolate(logits, size=(height, width), mode="bilinear", align_corners=False)
+        masks, sizes = target.parts["mask"], target.size.tolist()
+        mask = torch.cat([_resized(masks[i], *sizes[i], height, width) for i in range(len(target))]).long()
+        loss = cross_entropy(logits, mask, ignore_index=VOID, reduction="none")
+        return loss.sum(dim=(1, 2)) / (mask != VOID).sum(dim=(1, 2)).clamp(min=1)
+
+    def decode(self, logits: Tensor, size: Tensor) -> list[dict[str, Tensor]]:
+        """Give each pixel of the original image its likeliest class: ``mask`` ``(height, width)`` int64."""
+        return [
+            {"mask": interpolate(each[None], size=tuple(sides), mode="bilinear", align_corners=False)[0].argmax(0)}
+            for each, sides in zip(logits, size.tolist(), strict=True)
+        ]
+
+    def distillation(self, logits: Tensor, teacher: Tensor) -> Tensor:
+        """Keep the class distribution of each cell: the mean over cells of the divergence."""
+        return divergence(logits, teacher)
+
+    def augmentation(self, size: int) -> v2.Transform:
+        """Crop, flip, and change colours."""
+        return cropped_and_flipped(size, 0.4, colours())
+
+    def wrap(self, annotation: Annotation, size: Sequence[int]) -> dict[str, Any]:
+        """Make the mask one of torchvision's."""
+        return {"mask": tv_tensors.Mask(annotation["mask"])}
+
+    def draw(self, image: Tensor, shown: Annotation, classes: Sequence[str]) -> Tensor:
+        """Lay the colour of each class over its pixels; background and void stay as they are."""
+        mask = torch.as_tensor(shown["mask"])
+        present = [index for index in range(len(classes)) if classes[index] != BACKGROUND and (mask == index).any()]
+        if not present:
+            return image.clone()
+        layers = torch.stack([mask == index for index in present])
+        return draw_segmentation_masks(image, layers, alpha=0.6, colors=[colour_of(index) for index in present])
+
+    def classes_in(self, annotation: Annotation, classes: Sequence[str]) -> set[int]:
+        """The classes of its pixels, without background and void."""
+        values = set(torch.bincount(annotation["mask"].flatten(), minlength=_LOOKUP).nonzero().flatten().tolist())
+        return {value for value in values if value < len(classes) and classes[value] != BACKGROUND}
+
+    def selected_classes(self, classes: Sequence[str], chosen: Sequence[str]) -> tuple[str, ...]:
+        """Those chosen after a background, which pixels of all other classes become.
+
+        This is the overlapped setting of MiB (Cermelli et al., CVPR 2020) and PLOP (Douillard et al., CVPR 2021).
+        """
+        return (BACKGROUND, *(name for name in chosen if name != BACKGROUND))
+
+    def select(self, annotation: Annotation, new: Mapping[int, int]) -> dict[str, Any]:
+        """Make pixels of all other classes background; void stays void."""
+        lookup = torch.zeros(_LOOKUP, dtype=torch.uint8)
+        lookup[VOID] = VOID
+        for old, index in new.items():
+            lookup[old] = index
+        return {"mask": lookup[annotation["mask"].long()]}
+
+
+def _resized(mask: Tensor, rows: int, columns: int, height: int, width: int) -> Tensor:
+    """Bring the mask of one image, without its padding, to another size: ``(1, height, width)``."""
+    return interpolate(mask[None, None, :rows, :columns], size=(height, width), mode="nearest-exact")[:, 0]
+
+
+def class_iou(confusion: Tensor) -> Tensor:
+    """The intersection over union ``(C,)`` of each class, from a ``(C, C)`` matrix of truth and prediction.
+
+    Not a number for a class that occurs in neither.
+    """
+    both = confusion.diag().double()
+    either = confusion.sum(dim=0) + confusion.sum(dim=1) - both
+    return both / either
+
+
+def mean_iou(confusion: Tensor) -> float | None:
+    """The mean of :func:`class_iou` over the classes that occur; ``None`` if the matrix counts no pixel."""
+    values = class_iou(confusion)
+    values = values[~values.isnan()]
+    return values.mean().item() if len(values) else None

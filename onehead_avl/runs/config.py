@@ -1,0 +1,377 @@
+"""The configuration of the benchmark, and the command line made from it. Importing it is cheap: no torch."""
+
+import argparse
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
+from enum import Enum, auto
+from functools import cached_property
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+from onehead_avl.errors import UsageError
+from onehead_avl.runs.defaults import DRAWN, REAL, Defaults
+from scenarios.described import Description
+from scenarios.description import READY_MADE, read_description
+
+ALL_ORDERS = ("all",)
+"""The value of ``--order`` that stands for all permutations."""
+
+MOST_PERMUTED = 4
+"""Experiences of which all orders are compared: four have 24, six would have 720."""
+
+MIN_SIZE = 32
+"""Side of the smallest square the network takes, and the number of which every side is a multiple."""
+
+BACKBONES = ("mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_b0")
+
+
+class Affects(Enum):
+    """What the value of an option has a bearing on; what follows from it for caches and folders follows for all."""
+
+    RESULTS = auto()
+    """The results of every run."""
+    COURSE = auto()
+    """What is learned when, which a baseline knows in the order of the stream's definition."""
+    CONTENT = auto()
+    """The results too, but by the contents of what the option names."""
+    METHODS = auto()
+    """The results of methods, and not of baselines."""
+    ENTRIES = auto()
+    """Which runs there are: a comparison may be added to with other values."""
+    NOTHING = auto()
+    """No result."""
+
+
+_LEAST = {
+    "seeds": 0,
+    "epochs": 1,
+    "image_size": MIN_SIZE,
+    "batch_size": 1,
+    "replay_size": 1,
+    "replay_batch": 1,
+    "eval_every": 0,
+    "workers": 0,
+    "checkpoint_every": 1,
+}
+"""The smallest value of each number."""
+
+
+def _option(default: Any, text: str, affects: Affects = Affects.RESULTS, **argument: Any) -> Any:
+    """A field that is also an option of the command line; ``argument`` goes to argparse."""
+    return field(default=default, metadata={"affects": affects, "argument": {"help": text, **argument}})
+
+
+@dataclass(frozen=True)
+class Config:
+    """One invocation of the benchmark; every field is the command-line option of the same name.
+
+    What is ``None`` depends on the data and is settled by :meth:`resolved`.
+    """
+
+    stream: str = _option(
+        "challenge",
+        f"what is learned: {', '.join(READY_MADE)}, or a description FILE.yaml of your own",
+        Affects.CONTENT,
+        metavar="NAME|FILE",
+    )
+    data: Path | None = _option(
+        None,
+        "folder with the three data sets for the streams that have a name; without it the embedded data set is used",
+        Affects.CONTENT,
+        type=Path,
+        metavar="DIR",
+    )
+    backbone: str = _option("mobilenet_v3_small", "backbone, a torchvision model", choices=BACKBONES)
+    backbone_weights: str | None = _option(
+        None,
+        "imagenet (downloads torchvision's weights), none (random start) or a .safetensors/.pth file; "
+        "default: imagenet for images on disk, none for drawn ones",
+        Affects.CONTENT,
+        metavar="imagenet|none|FILE",
+    )
+    strategy: tuple[str, ...] = _option(
+        ("replay",),
+        "strategies to run: names, names joined by + such as replay+lwf, or module:Class for your own; "
+        "an unknown name lists those that there are",
+        Affects.ENTRIES,
+        nargs="+",
+        metavar="NAME",
+    )
+    plugin: tuple[str, ...] = _option(
+        (),
+        "Avalanche plugins that every strategy is given, as module:Class",
+        Affects.METHODS,
+        nargs="+",
+        action="extend",
+        metavar="PLUGIN",
+    )
+    set: tuple[str, ...] = _option(
+        (),
+        "hyper-parameters, such as ewc.lambda=100",
+        Affects.ENTRIES,
+        nargs="+",
+        action="extend",
+        metavar="NAME.KEY=VALUE",
+    )
+    seeds: tuple[int, ...] = _option(
+        (0,), "random seeds; each strategy runs with each", Affects.ENTRIES, nargs="+", type=int, metavar="N"
+    )
+    order: tuple[str, ...] | None = _option(
+        None,
+        "experiences to learn, in this order; one alone is a single-task baseline; all compares all orders of at most "
+        f"{MOST_PERMUTED}; default: as the stream defines them",
+        Affects.COURSE,
+        nargs="+",
+        metavar="EXPERIENCE",
+    )
+    epochs: tuple[int, ...] | None = _option(
+        None,
+        "epochs of each stage, or one number for all; default for segmentation, detection and classification: "
+        f"{' '.join(map(str, REAL.epochs.values()))} for images on disk, "
+        f"{' '.join(map(str, DRAWN.epochs.values()))} for drawn ones",
+        Affects.COURSE,
+        nargs="+",
+        type=int,
+        metavar="N",
+    )
+    image_size: int | None = _option(
+        None,
+        f"side of the square the network is fed, a multiple of {MIN_SIZE}; "
+        f"default: {REAL.image_size} for images on disk, "
+        f"{DRAWN.image_size} for drawn ones",
+        type=int,
+        metavar="N",
+    )
+    batch_size: int | None = _option(
+        None,
+        f"images of the current experience a step; default: {REAL.batch_size} for images on disk, "
+        f"{DRAWN.batch_size} for drawn ones",
+        type=int,
+        metavar="N",
+    )
+    replay_size: int = _option(
+        200, "segmentation samples that the memory keeps", Affects.METHODS, type=int, metavar="N"
+    )
+    replay_batch: int | None = _option(
+        None,
+        "segmentation samples replayed a step, of which the challenge allows 10; "
+        f"default: {REAL.replay_batch} for images on disk, {DRAWN.replay_batch} for drawn ones",
+        Affects.METHODS,
+        type=int,
+        metavar="N",
+    )
+    eval_every: int = _option(
+        0, "also evaluate every so many epochs; 0: only after each stage", type=int, metavar="EPOCHS"
+    )
+    workers: int = _option(
+        0,
+        "processes that load images beside the training; results are the same with any number",
+        Affects.NOTHING,
+        type=int,
+        metavar="N",
+    )
+    checkpoint_every: int = _option(
+        100,
+        "iterations between checkpoints, beside those of each epoch and stage",
+        Affects.NOTHING,
+        type=int,
+        metavar="N",
+    )
+    resume: bool = _option(
+        False,
+        "continue the run in --output from its last checkpoint, as if never interrupted",
+        Affects.NOTHING,
+        action="store_true",
+    )
+    check: bool = _option(
+        False,
+        "train nothing: read the stream, print what each experience holds, and draw ten annotated images of each",
+        Affects.NOTHING,
+        action="store_true",
+    )
+    deterministic: bool = _option(
+        False, "refuse operations that give other results each time, as some do on GPUs", action="store_true"
+    )
+    device: str = _option("auto", "auto, cpu or cuda", choices=("auto", "cpu", "cuda"))
+    output: Path | None = _option(
+        None, "folder to write; default: runs/ and the date and time", Affects.NOTHING, type=Path, metavar="DIR"
+    )
+
+    @classmethod
+    def from_arguments(cls, arguments: Sequence[str] | None = None) -> "Config":
+        """Parse a command line; argparse leaves with status 2 on what it does not know."""
+        parser = argparse.ArgumentParser(
+            prog="python -m onehead_avl.benchmark",
+            description="Learn vision tasks of different kinds one after the other with one head, and report what was "
+            "learned and what was forgotten.",
+        )
+        for each in fields(cls):
+            parser.add_argument(f"--{each.name.replace('_', '-')}", **_argument(each))
+        values = vars(parser.parse_args(arguments))
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+    @property
+    def is_comparison(self) -> bool:
+        """Whether it asks for more than one run."""
+        return len(self.strategy) * len(self.seeds) > 1 or self.order == ALL_ORDERS
+
+    @cached_property
+    def described(self) -> Description:
+        """The description of the stream.
+
+        Raises:
+            UsageError: There is none of that name, or the file is wrong.
+        """
+        return read_description(self.stream)
+
+    def but(self, **values: Any) -> "Config":
+        """A copy with other values of some options; the description of the stream is not read again.
+
+        So a file that is edited while its stream is learned changes nothing.
+        """
+        made = replace(self, **values)
+        if "described" in vars(self) and made.stream == self.stream:
+            vars(made)["described"] = self.described
+        return made
+
+    @property
+    def usual(self) -> Defaults:
+        """What is usual for the images of the stream."""
+        return DRAWN if self.described.on(self.data, MIN_SIZE).is_drawn else REAL
+
+    def placed(self) -> Description:
+        """The description with all that the images depend on; the configuration must be resolved."""
+        return self.described.on(self.data and self.data.absolute(), self.image_size)
+
+    def in_each_order(self) -> list["Config"]:
+        """This configuration for each order that it asks for: its own, or with ``all`` every permutation.
+
+        With ``all``, epochs are those of the experiences as the stream defines them, wherever they stand.
+        """
+        if self.order != ALL_ORDERS:
+            return [self]
+        names = self.described.names
+        per_name = self.epochs and dict(zip(names, self.epochs * (len(names) // len(self.epochs)), strict=True))
+        return [
+            self.but(order=order, epochs=per_name and tuple(per_name[name] for name in order))
+            for order in permutations(names)
+        ]
+
+    def resolved(self) -> "Config":
+        """Settle what depends on the stream and its images, as :class:`Defaults` says.
+
+        Raises:
+            UsageError: An experience is named that the stream does not have.
+        """
+        if wrong := self._wrong_order(self.described.names):
+            raise UsageError("; ".join(wrong))
+        usual = self.usual
+        order = self.order or self.described.names
+        kinds = {each.name: each.kind for each in self.described.experiences}
+        epochs = self.epochs or tuple(usual.epochs_of(kinds[name]) for name in order)
+        return self.but(
+            order=order,
+            epochs=epochs * len(order) if len(epochs) == 1 else epochs,
+            backbone_weights=self.backbone_weights or usual.backbone_weights,
+            image_size=self.image_size or usual.image_size,
+            batch_size=self.batch_size or usual.batch_size,
+            replay_batch=self.replay_batch or usual.replay_batch,
+        )
+
+    def canonical(self) -> "Config":
+        """A resolved configuration with its experiences in the order of the stream's definition."""
+        names = self.described.names
+        pairs = sorted(zip(self.order, self.epochs, strict=True), key=lambda pair: names.index(pair[0]))
+        return self.but(order=tuple(name for name, _ in pairs), epochs=tuple(epochs for _, epochs in pairs))
+
+    def require_sound(self, found: Sequence[str] = ()) -> None:
+        """Check every value at once, before anything is read or trained.
+
+        Args:
+            found: What is wrong with the strategies and their options.
+
+        Raises:
+            UsageError: Something is wrong; the message names each finding.
+        """
+        names = self.described.names
+        wrong = [
+            *found,
+            *self._wrong_order(names),
+            *_repeats("--order", self.order or ()),
+            *_repeats("--strategy", self.strategy),
+            *_repeats("--seeds", self.seeds),
+        ]
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            for number in value if isinstance(value, tuple) else (value,):
+                if number is not None and number < least:
+                    wrong.append(f"--{name.replace('_', '-')} expects at least {least}, got {number}")
+        stages = len(names if self.order in (None, ALL_ORDERS) else self.order)
+        if self.epochs is not None and len(self.epochs) not in (1, stages):
+            wrong.append(f"--epochs expects one number or one for each of {stages} stages, got {len(self.epochs)}")
+        if self.image_size is not None and self.image_size % MIN_SIZE:
+            wrong.append(f"--image-size expects a multiple of {MIN_SIZE}, got {self.image_size}")
+        if self.data is not None and self.described.file is not None:
+            wrong.append(
+                f"--data is for the streams that have a name, but {self.stream} says itself where its images are"
+            )
+        elif self.data is not None and not self.data.is_dir():
+            wrong.append(f"--data expects a folder, found none at {self.data}")
+        weights = self.backbone_weights
+        if weights not in (None, "imagenet", "none") and not Path(weights).is_file():
+            wrong.append(f"--backbone-weights expects imagenet, none or an existing file, found no file at {weights}")
+        if self.resume and self.output is None:
+            wrong.append("--resume expects the folder of the interrupted run as --output, got none")
+        if wrong:
+            raise UsageError("; ".join(wrong))
+
+    def _wrong_order(self, names: Sequence[str]) -> list[str]:
+        if self.order == ALL_ORDERS and len(names) > MOST_PERMUTED:
+            return [
+                f"--order all expects at most {MOST_PERMUTED} experiences, but {self.stream} has {len(names)}; name one"
+            ]
+        if self.order in (None, ALL_ORDERS):
+            return []
+        unknown = [name for name in self.order if name not in names]
+        return [f"unknown experience {name!r}, expected some of {', '.join(names)}" for name in unknown]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The configuration as JSON can hold it."""
+        return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
+
+
+def options_that(*affect: Affects) -> list[str]:
+    """The names of the options that have a bearing on some things."""
+    return [each.name for each in fields(Config) if each.metadata["affects"] in affect]
+
+
+def changed_options(config: Config, before: Mapping[str, Any], free: Collection[Affects]) -> str:
+    """Name the options with other values than in a configuration that was written, but for those that may change.
+
+    Args:
+        config: The configuration of now.
+        before: What :meth:`Config.as_dict` made, read from JSON.
+        free: What may change.
+    """
+    now = json.loads(json.dumps(config.as_dict()))
+    fixed = options_that(*(affects for affects in Affects if affects not in free))
+    changed = sorted(name for name in fixed if now[name] != before.get(name))
+    return ", ".join(f"--{name.replace('_', '-')}" for name in changed)
+
+
+def _argument(each: Field) -> dict[str, Any]:
+    """What argparse needs to know of a field."""
+    assert each.default is not MISSING
+    argument = dict(each.metadata["argument"])
+    if each.default not in (None, (), False) and "default" not in argument["help"]:
+        shown = " ".join(map(str, each.default)) if isinstance(each.default, tuple) else each.default
+        argument["help"] += f" (default: {shown})"
+    extends = argument.get("action") == "extend"  # which changes its default in place
+    return {"default": [*each.default] if extends else each.default, **argument}
+
+
+def _repeats(option: str, values: Sequence) -> list[str]:
+    repeated = sorted({str(value) for value in values if list(values).count(value) > 1})
+    return [f"{option} names {' and '.join(repeated)} more than once"] if repeated else []

@@ -1,0 +1,96 @@
+"""One run: learn a stream with one strategy and one seed, and write the run's folder."""
+
+import sys
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from avalanche.logging import TextLogger
+
+from onehead_avl.checkpoint.logfiles import LogFiles
+from onehead_avl.checkpoint.plugin import Checkpoints
+from onehead_avl.checkpoint.store import Store
+from onehead_avl.evaluation.outcomes import Scores, Stage
+from onehead_avl.evaluation.record import Record
+from onehead_avl.logs.csv_logger import CSVLogger
+from onehead_avl.logs.tidy_logger import TidyLogger
+from onehead_avl.runs.config import Config
+from onehead_avl.runs.failures import clear_errors
+from onehead_avl.runs.identity import identity
+from onehead_avl.runs.learn import learn
+from onehead_avl.runs.plan import CHECKPOINTS
+from onehead_avl.runs.preparation import Prepared, prepare
+from onehead_avl.runs.summary import summarise
+from onehead_avl.runs.watch import FiniteLoss
+from onehead_avl.runs.writing import write
+from onehead_avl.system.files import write_json, write_text
+from onehead_avl.system.stopping import STOP
+from scenarios.description import as_yaml
+from scenarios.experience import Stream
+
+LOGS = ("log.txt", "training_results.csv", "eval_results.csv", "metrics.csv")
+"""The files that grow while a run is under way."""
+
+
+def run(config: Config, stream: Stream, folder: Path, single_task: Scores | None = None) -> Record:
+    """Learn a stream and write the run's folder.
+
+    Args:
+        config: The resolved configuration, with one strategy and one seed.
+        stream: What is learned.
+        folder: An existing, empty folder, or that of the run to be continued.
+        single_task: The scores of the same network trained on each experience alone, where known.
+
+    Raises:
+        UsageError: A value of the configuration names nothing that exists.
+        WeightsError: The backbone's weights cannot be had.
+        OutputError: The folder cannot be written.
+        TrainingError: Training ended with weights that are no numbers.
+        Stopped: The process was asked to stop.
+    """
+    prepared = prepare(config.but(output=folder), stream)
+    # Nothing is written until all that a user may have to correct is known to be right: the folder can be used again.
+    write_json(folder / "config.json", prepared.config.as_dict())
+    write_text(folder / "stream.yaml", as_yaml(config.placed()))
+    checkpoints = _checkpoints(prepared, folder)
+    untrained, stages = _learn(prepared, folder, checkpoints)
+    record = summarise(prepared, untrained, stages, single_task or {})
+    write(prepared, record, folder)
+    checkpoints.store.remove()
+    return record
+
+
+def _checkpoints(prepared: Prepared, folder: Path) -> Checkpoints:
+    """Find where an interrupted run is to continue, or clear the folder of what one that cannot be continued wrote."""
+    config = prepared.config
+    checkpoints = Checkpoints(
+        Store(folder / CHECKPOINTS),
+        identity(config, prepared.stream, prepared.device),
+        prepared.benchmark,
+        config.checkpoint_every,
+    )
+    if not (config.resume and checkpoints.find(folder)):
+        if config.resume and checkpoints.store.names():
+            print("note: none of the checkpoints can be used: the run begins anew", file=sys.stderr)
+        checkpoints.store.remove()
+        for name in LOGS:
+            (folder / name).unlink(missing_ok=True)
+    return checkpoints
+
+
+def _learn(prepared: Prepared, folder: Path, checkpoints: Checkpoints) -> tuple[Scores, list[Stage]]:
+    """Learn with logs and checkpoints."""
+    config, strategy, layout = prepared.config, prepared.strategy, prepared.model.layout
+    with ExitStack() as held:
+        log = held.enter_context((folder / LOGS[0]).open("a", encoding="utf-8"))
+        held.enter_context(closing(prepared.progress))
+        held.enter_context(STOP.listening())
+        held.enter_context(clear_errors(folder))
+        csv = CSVLogger(folder, layout)
+        tidy = TidyLogger(folder, config.order, folder.name, prepared.seed, prepared.name)
+        strategy.evaluator.loggers += [TextLogger(log), csv, tidy]
+        strategy.plugins += [FiniteLoss(layout), checkpoints]
+        checkpoints.start(strategy, LogFiles([log, csv.training_file, csv.eval_file, tidy.file]))
+        learned = learn(strategy, prepared.benchmark, config.order, config.epochs, config.workers, checkpoints)
+        csv.close()
+        tidy.close()
+    return learned

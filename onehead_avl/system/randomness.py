@@ -1,0 +1,30 @@
+"""The state of every source of random numbers that training draws from."""
+
+import random
+
+import numpy
+import torch
+
+from onehead_avl.system.views import VIEWS
+
+
+def random_state() -> dict:
+    """The state, as plain values and tensors."""
+    name, keys, *rest = numpy.random.get_state()
+    return {
+        "python": random.getstate(),
+        "numpy": (name, keys.tolist(), *rest),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "views": VIEWS.seed,
+    }
+
+
+def set_random_state(state: dict) -> None:
+    """Go back to a state."""
+    random.setstate(state["python"])
+    numpy.random.set_state(state["numpy"])
+    torch.set_rng_state(state["torch"])
+    if torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])
+    VIEWS.seed = state["views"]

@@ -1,0 +1,26 @@
+"""A tiny stream of drawn images."""
+
+import copy
+
+import pytest
+
+from onehead_avl.kinds.kind import kind_of
+from scenarios.drawn.embedded import drawn, drawn_classes
+from scenarios.experience import Experience, Stream
+
+CHALLENGE = {"seg": "segmentation", "det": "detection", "cls": "classification"}
+
+
+@pytest.fixture(scope="session")
+def _images() -> Stream:
+    experiences = []
+    for name, kind in CHALLENGE.items():
+        train, val = (drawn(kind, split, size=32, count=count) for split, count in (("train", 2), ("val", 1)))
+        experiences.append(Experience(name, kind_of(kind), drawn_classes(kind), train, val, name))
+    return Stream("challenge", tuple(experiences))
+
+
+@pytest.fixture
+def stream(_images) -> Stream:
+    """The challenge with two drawn training images and a validation image for each experience; free to be changed."""
+    return copy.deepcopy(_images)

@@ -1,0 +1,211 @@
+import copy
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from onehead_avl.kinds.classification import Classification
+from onehead_avl.runs.baselines import BaselineCache, single_task_of
+from onehead_avl.runs.config import Config
+from scenarios.experience import Stream
+from strategies.named import STRATEGIES, is_baseline
+
+CONFIG = Config(epochs=(3, 2, 1), backbone_weights="none").resolved()
+ALONE = {"seg": {"mIoU": 0.25}, "det": {"AP50": 0.5, "AP": 0.25}, "cls": {"Top1": None, "Top5": None}}
+BASELINES = [name for name in STRATEGIES if is_baseline(name)]
+
+
+@pytest.fixture
+def results(record):
+    """Make the record of a baseline, whose single-task values are those of ALONE."""
+
+    def results(strategy="from-scratch"):
+        return record(strategy, 0, (0.25, 0.125, None), (0.125, 0.5, 0.75), (0.0, 0.0, None), intervals={})
+
+    return results
+
+
+@pytest.fixture
+def cache(stream, tmp_path, results):
+    """A cache that knows the baselines of seed 0."""
+    cache = BaselineCache(stream, tmp_path / "cache")
+    for strategy in BASELINES:
+        cache.keep(CONFIG, strategy, 0, results(strategy))
+    return cache
+
+
+def found(cache, config=CONFIG, strategy="from-scratch", seed=0):
+    return cache.find(config, strategy, seed)
+
+
+def test_the_baselines_are_the_single_task_networks_and_joint_training():
+    assert BASELINES == ["from-scratch", "joint"]
+
+
+def test_an_empty_cache_knows_nothing(stream, tmp_path):
+    cache = BaselineCache(stream, tmp_path / "nowhere")
+    assert found(cache) is None
+    assert cache.single_task(CONFIG, 0) == {}
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_what_was_kept_is_found_again(cache, stream, tmp_path, results):
+    for again in (cache, BaselineCache(copy.deepcopy(stream), tmp_path / "cache")):
+        assert found(again) == results()
+        assert found(again, strategy="joint") == results("joint")
+        assert again.single_task(CONFIG, 0) == ALONE
+        assert again.single_task(CONFIG, 1) == {}
+
+
+def test_another_seed_is_another_baseline(cache):
+    assert found(cache, seed=1) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epochs": (3, 2, 2)},
+        {"epochs": (2, 3, 1)},
+        {"order": ("seg", "det"), "epochs": (3, 2)},
+        {"image_size": 96},
+        {"batch_size": 9},
+        {"backbone": "efficientnet_b0"},
+        {"backbone_weights": "imagenet"},
+        {"eval_every": 1},  # to evaluate takes from the random numbers
+        {"deterministic": True},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_configuration_that_may_change_the_results_is_another_baseline(cache, change):
+    assert found(cache, replace(CONFIG, **change)) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"output": Path("elsewhere")},
+        {"replay_size": 3, "replay_batch": 1},
+        {"strategy": ("naive", "ewc"), "set": ("ewc.lambda=3",), "seeds": (0, 1, 2)},
+        {"data": Path("the same images elsewhere")},
+        {"order": ("cls", "seg", "det"), "epochs": (1, 3, 2)},
+        {"workers": 2, "checkpoint_every": 3, "resume": True},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_means_nothing_to_a_baseline_is_the_same_baseline(cache, results, change):
+    assert found(cache, replace(CONFIG, **change)) == results()
+
+
+def test_a_stream_of_another_name_with_the_same_experiences_has_the_same_baselines(cache, stream, tmp_path, results):
+    file = tmp_path / "own.yaml"
+    file.write_text(
+        "experiences:\n"
+        "  - {name: seg, kind: segmentation, format: drawn}\n"
+        "  - {name: det, kind: detection, format: drawn}\n"
+        "  - {name: cls, kind: classification, format: drawn}\n"
+    )
+    cache = BaselineCache(replace(stream, name="own"), tmp_path / "cache")
+    assert found(cache, replace(CONFIG, stream=str(file))) == replace(results(), stream="own")
+
+
+def test_what_was_run_in_another_order_is_not_kept_for_its_random_numbers_differ(stream, tmp_path, results):
+    cache = BaselineCache(stream, tmp_path / "cache")
+    cache.keep(replace(CONFIG, order=("cls", "seg", "det"), epochs=(1, 3, 2)), "from-scratch", 0, results())
+    assert found(cache) is None
+
+
+def test_weights_are_told_apart_by_what_is_in_the_file(cache, tmp_path, results):
+    file = tmp_path / "start.pth"
+    file.write_bytes(b"one")
+    config = replace(CONFIG, backbone_weights=str(file))
+    assert found(cache, config) is None
+    cache.keep(config, "from-scratch", 0, results())
+    assert found(cache, config) == results()
+    moved = file.rename(tmp_path / "moved.pth")
+    assert found(cache, replace(CONFIG, backbone_weights=str(moved))) == results()
+    moved.write_bytes(b"two")
+    assert found(cache, replace(CONFIG, backbone_weights=str(moved))) is None
+
+
+def test_other_data_are_another_baseline(cache, stream, tmp_path):
+    stream.experiences[0].val[0].image[0, 3, 3] ^= 1
+    assert found(BaselineCache(stream, tmp_path / "cache")) is None
+
+
+def test_another_definition_of_the_stream_is_another_baseline(cache, stream, tmp_path):
+    assert found(BaselineCache(Stream("challenge", stream.experiences[::-1]), tmp_path / "cache")) is None
+
+
+def test_other_sources_are_another_baseline(cache, stream, tmp_path, monkeypatch):
+    monkeypatch.setattr("onehead_avl.runs.baselines.digest_of_code", lambda: "other sources")
+    assert found(BaselineCache(stream, tmp_path / "cache")) is None
+
+
+def test_another_number_of_threads_is_another_baseline(cache, stream, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1234)
+    assert found(BaselineCache(stream, tmp_path / "cache")) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"strategy": "from-scratch"}', b'{"version": 2}', b'{"version": 1}'],
+)
+def test_what_cannot_be_read_is_computed_anew(cache, tmp_path, results, content):
+    for file in (tmp_path / "cache").iterdir():
+        file.write_bytes(content)
+    assert found(cache) is None
+    assert cache.single_task(CONFIG, 0) == {}
+    cache.keep(CONFIG, "from-scratch", 0, results())
+    assert found(cache) == results()
+
+
+def test_the_results_of_another_strategy_are_not_taken(stream, tmp_path, results):
+    cache = BaselineCache(stream, tmp_path / "cache")
+    cache.keep(CONFIG, "from-scratch", 0, results("joint"))
+    assert found(cache) is None
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(stream, tmp_path, results):
+    (tmp_path / "file").touch()
+    cache = BaselineCache(stream, tmp_path / "file" / "cache")
+    cache.keep(CONFIG, "from-scratch", 0, results())
+    assert found(cache) is None
+
+
+def test_somebodys_plugins_make_results_of_their_own(cache, results):
+    config = replace(CONFIG, plugin=("own:Plugin",))
+    assert found(cache, config) is None
+    cache.keep(config, "from-scratch", 0, replace(results(), stages=()))
+    assert found(cache, config) is None
+    assert found(cache) == results()
+
+
+class OwnKind(Classification):
+    """A kind that is in no table: its sources may change unseen."""
+
+
+def test_somebodys_kinds_make_results_of_their_own(stream, tmp_path, results):
+    experiences = list(stream.experiences)
+    experiences[2] = replace(experiences[2], kind=OwnKind())
+    cache = BaselineCache(Stream("challenge", tuple(experiences)), tmp_path / "cache")
+    cache.keep(CONFIG, "from-scratch", 0, results())
+    assert found(cache) is None
+    assert not (tmp_path / "cache").exists()
+
+
+def test_it_lies_in_the_users_cache(stream, tmp_path, monkeypatch, results):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    BaselineCache(stream).keep(CONFIG, "joint", 0, results("joint"))
+    (file,) = (tmp_path / "xdg" / "onehead-avl" / "baselines").iterdir()
+    assert json.loads(file.read_text()) == json.loads(json.dumps(results("joint").as_json()))
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+    BaselineCache(stream).keep(CONFIG, "joint", 0, results("joint"))
+    assert list((tmp_path / "home" / ".cache" / "onehead-avl" / "baselines").iterdir())
+
+
+def test_without_results_there_are_no_single_task_values(results):
+    assert single_task_of(None) == {}
+    assert single_task_of(results()) == ALONE

@@ -1,0 +1,32 @@
+import io
+import random
+
+import numpy
+import torch
+
+from onehead_avl.system.randomness import random_state, set_random_state
+from onehead_avl.system.views import VIEWS
+
+
+def draws():
+    return random.random(), float(numpy.random.normal()), torch.rand(2).tolist(), VIEWS.seed
+
+
+def test_every_source_goes_on_from_the_state_it_is_set_back_to(monkeypatch):
+    monkeypatch.setattr(VIEWS, "seed", 5)
+    numpy.random.normal()  # which draws two numbers and keeps one
+    state = random_state()
+    wanted = [draws() for _ in range(3)]
+    VIEWS.seed = None
+    assert draws() not in wanted
+    set_random_state(state)
+    assert [draws() for _ in range(3)] == wanted
+
+
+def test_a_state_is_read_from_a_file_without_running_code():
+    file = io.BytesIO()
+    torch.save(random_state(), file)
+    wanted = draws()
+    file.seek(0)
+    set_random_state(torch.load(file, weights_only=True))
+    assert draws() == wanted
