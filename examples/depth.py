@@ -18,9 +18,9 @@ from onehead_avl.kinds.augmentation import colours, cropped_and_flipped
 from onehead_avl.kinds.kind import Annotation, Kind, Metric, MetricName, Values
 from onehead_avl.target import Target
 from scenarios.drawn.embedded import COUNTS, Picture, Recipe, picture
-from scenarios.findings import Finding
-from scenarios.sample import Sample
-from scenarios.source import Source
+from scenarios.samples.findings import Finding
+from scenarios.samples.sample import Sample
+from scenarios.samples.source import Source
 
 RECIPE = Recipe(number=3, objects=3, side=(0.30, 0.70), centre=(0.15, 0.85))
 """What the drawn images hold; the number keeps them apart from those of other kinds."""

@@ -12,7 +12,7 @@ from onehead_avl.kinds.kind import Kind
 from onehead_avl.model.input import network_input
 from onehead_avl.system.views import VIEWS
 from onehead_avl.target import Target
-from scenarios.sample import Sample
+from scenarios.samples.sample import Sample
 
 
 class TrainingSet(Dataset):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-from scenarios.source import Source
+from scenarios.samples.source import Source
 
 DRAWN = "drawn"
 """The layout of images that are on no disk: the embedded data set."""

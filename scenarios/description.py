@@ -13,8 +13,8 @@ from onehead_avl.errors import UsageError
 from onehead_avl.kinds import KINDS
 from scenarios.described import Described, Description, Share
 from scenarios.experience_keys import Keys, read_experience
-from scenarios.findings import SHOWN
-from scenarios.source import Source
+from scenarios.samples.findings import SHOWN
+from scenarios.samples.source import Source
 from scenarios.yaml_nodes import MOST_BYTES, NodeReader, found, line_of, nearest, shortened
 
 STREAMS = resources.files("scenarios.streams")

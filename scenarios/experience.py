@@ -7,7 +7,7 @@ from pathlib import Path
 from onehead_avl.errors import UsageError
 from onehead_avl.kinds.kind import Kind
 from onehead_avl.model.layout import Layout, layout_of_heads
-from scenarios.sample import Sample
+from scenarios.samples.sample import Sample
 
 
 @dataclass(frozen=True)

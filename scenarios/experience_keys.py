@@ -12,7 +12,7 @@ from onehead_avl.kinds import KINDS
 from scenarios.described import DRAWN, Described, Share
 from scenarios.domains import DOMAIN_NAMES
 from scenarios.read import FORMATS, Format
-from scenarios.source import Source
+from scenarios.samples.source import Source
 from scenarios.yaml_nodes import NodeReader, found, line_of, nearest, shortened
 
 EXPERIENCE_KEYS = ("name", "kind", "path", "train", "val", "names", "ignore", "classes", "format", "head", "domain")

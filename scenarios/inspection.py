@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from scenarios.experience import Experience
-from scenarios.findings import Finding
-from scenarios.sample import Sample
+from scenarios.samples.findings import Finding
+from scenarios.samples.sample import Sample
 
 _SPARSE = 16  # every 16th row and column tells nearly all images apart, at a hundredth of the cost
 

@@ -10,10 +10,10 @@ from onehead_avl.kinds.kind import Kind, kind_of
 from onehead_avl.system.importing import import_attribute
 from scenarios.described import DRAWN, Described
 from scenarios.drawn.embedded import RECIPES, drawn, drawn_classes
-from scenarios.findings import Fault, Finding
 from scenarios.read import FORMATS, SPLITS, Format
-from scenarios.sample import Sample
-from scenarios.source import Source
+from scenarios.samples.findings import Fault, Finding
+from scenarios.samples.sample import Sample
+from scenarios.samples.source import Source
 
 Read = tuple[list[Sample], tuple[str, ...]]
 """Samples, and class names in index order."""

@@ -10,11 +10,11 @@ from scenarios.challenge import FOLDERS
 from scenarios.described import Described, Description, Share
 from scenarios.domains import DOMAINS
 from scenarios.experience import Experience, Stream
-from scenarios.findings import Fault, Finding, collecting, note_lines, refuse_fatal
 from scenarios.inspection import absent_classes, repeated_images
 from scenarios.layouts import Reader, reader_of
-from scenarios.sample import Sample
-from scenarios.source import Source
+from scenarios.samples.findings import Fault, Finding, collecting, note_lines, refuse_fatal
+from scenarios.samples.sample import Sample
+from scenarios.samples.source import Source
 
 Tell = Callable[[str], None]
 

@@ -13,7 +13,7 @@ import yaml
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
 from onehead_avl.errors import UsageError
-from scenarios.findings import SHOWN, Finding
+from scenarios.samples.findings import SHOWN, Finding
 
 MOST_BYTES = 500_000
 """The largest file that is read: PyYAML takes seconds for it."""

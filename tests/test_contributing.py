@@ -55,8 +55,8 @@ def test_a_kind(monkeypatch):
 LAYOUT = """
 import torch
 from PIL import Image
-from scenarios.pictures import read_rgb
-from scenarios.sample import Sample
+from scenarios.samples.pictures import read_rgb
+from scenarios.samples.sample import Sample
 
 def recognises(source):
     return (source.path / "train.list").is_file()

@@ -24,7 +24,7 @@ from onehead_avl.prepare.options import SPLITS
 from onehead_avl.prepare.selection import SPLITS_BY_CARE
 from onehead_avl.prepare.space import require_space
 from scenarios.challenge import FOLDERS, KINDS
-from scenarios.classes import COCO_IDS
+from scenarios.samples.classes import COCO_IDS
 
 BEYOND_COCO = 91
 """The first number for categories that are not COCO's."""

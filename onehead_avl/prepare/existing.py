@@ -12,7 +12,7 @@ from onehead_avl.prepare.pictures import decode_mask, decode_picture
 from onehead_avl.prepare.progress import bar
 from onehead_avl.prepare.voc import require_classes
 from scenarios.challenge import FOLDERS
-from scenarios.classes import VOC_CLASSES
+from scenarios.samples.classes import VOC_CLASSES
 
 
 class Finding(NamedTuple):

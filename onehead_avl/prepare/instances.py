@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from onehead_avl.errors import DataError
-from scenarios.rules import NEEDED, cut_box
+from scenarios.samples.rules import NEEDED, cut_box
 
 Entry = dict[str, Any]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from onehead_avl.errors import UsageError
 from scenarios.challenge import FOLDERS
-from scenarios.classes import COCO_IDS
+from scenarios.samples.classes import COCO_IDS
 
 SPLITS = ("train", "val")
 

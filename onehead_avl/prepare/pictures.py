@@ -8,7 +8,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from onehead_avl.errors import DataError
-from scenarios.decoding import DecodingError, decode_indices, decode_rgb
+from scenarios.samples.decoding import DecodingError, decode_indices, decode_rgb
 
 
 class Picture(NamedTuple):

@@ -10,8 +10,8 @@ from onehead_avl.prepare.pictures import Mask, Picture, decode_mask, decode_pict
 from onehead_avl.prepare.progress import bar
 from onehead_avl.prepare.selection import Candidate
 from scenarios.challenge import FOLDERS
-from scenarios.classes import VOC_CLASSES
-from scenarios.rules import VOID, values_without_class
+from scenarios.samples.classes import VOC_CLASSES
+from scenarios.samples.rules import VOID, values_without_class
 
 
 class Voc(OfficialSet):

@@ -11,7 +11,7 @@ import onehead_avl
 from onehead_avl.runs.config import Config
 from onehead_avl.system.device import environment
 from scenarios.experience import Stream
-from scenarios.sample import Sample
+from scenarios.samples.sample import Sample
 from strategies.named import options_of
 
 _SOURCES = ("onehead_avl", "scenarios", "strategies")

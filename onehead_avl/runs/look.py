@@ -9,7 +9,7 @@ from PIL import Image
 from onehead_avl.report.table import layout_table
 from onehead_avl.system.files import replacing
 from scenarios.experience import Experience, Stream
-from scenarios.sample import Sample
+from scenarios.samples.sample import Sample
 
 DRAWN_SAMPLES = 10
 """Images of each experience that are drawn with their annotation: half of each split, or what there is."""

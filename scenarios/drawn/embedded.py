@@ -25,7 +25,7 @@ from scenarios.drawn.scenes import (
     put,
     render,
 )
-from scenarios.sample import Sample
+from scenarios.samples.sample import Sample
 
 COUNTS = {"train": 240, "val": 60}
 """How many images a split has."""

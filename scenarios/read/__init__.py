@@ -11,9 +11,9 @@ class Format:
     """A layout on disk.
 
     Its module has two functions. ``recognises(source)`` tells by names alone whether a
-    :class:`~scenarios.source.Source` is of this layout. ``read(source, split, findings, classes)`` reads one split,
-    ``train`` or ``val``, adds what is wrong to ``findings``, and returns the samples and their class names in index
-    order; ``classes`` are the names that the split must have, ``None`` takes those of the data.
+    :class:`~scenarios.samples.source.Source` is of this layout. ``read(source, split, findings, classes)`` reads one
+    split, ``train`` or ``val``, adds what is wrong to ``findings``, and returns the samples and their class names in
+    index order; ``classes`` are the names that the split must have, ``None`` takes those of the data.
 
     Attributes:
         name: What a description calls it.

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from scenarios.findings import Fault, Finding
-from scenarios.pictures import PICTURES, list_files, list_visible, read_each, read_rgb, require_folder, unread
 from scenarios.read import SPLITS
-from scenarios.sample import Sample
-from scenarios.source import Source
+from scenarios.samples.findings import Fault, Finding
+from scenarios.samples.pictures import PICTURES, list_files, list_visible, read_each, read_rgb, require_folder, unread
+from scenarios.samples.sample import Sample
+from scenarios.samples.source import Source
 
 
 def recognises(source: Source) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from scenarios.findings import Finding
+from scenarios.samples.findings import Finding
 
 
 def by_stem(paths: Iterable[Path], findings: list[Finding]) -> dict[str, Path]:

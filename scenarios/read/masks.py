@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from scenarios.findings import Fault, Finding
-from scenarios.pictures import PICTURES
 from scenarios.read.pairs import read_pairs, values_of
-from scenarios.sample import Sample
-from scenarios.source import Source
+from scenarios.samples.findings import Fault, Finding
+from scenarios.samples.pictures import PICTURES
+from scenarios.samples.sample import Sample
+from scenarios.samples.source import Source
 
 
 def recognises(source: Source) -> bool:

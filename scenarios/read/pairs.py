@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from onehead_avl.target import VOID
-from scenarios.findings import Fault, Finding, collecting
-from scenarios.pictures import list_files, read_each, read_indices, read_rgb, require_folder
 from scenarios.read.joined import by_stem
-from scenarios.rules import values_without_class
-from scenarios.sample import Sample
+from scenarios.samples.findings import Fault, Finding, collecting
+from scenarios.samples.pictures import list_files, read_each, read_indices, read_rgb, require_folder
+from scenarios.samples.rules import values_without_class
+from scenarios.samples.sample import Sample
 
 _VALUES = 256  # of a uint8 mask
 

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 import yaml
 
-from scenarios.findings import Fault, Finding, collecting, shown
-from scenarios.pictures import PICTURES, list_files, read_each, read_rgb, require_folder
 from scenarios.read.joined import by_stem
-from scenarios.rules import cut_box
-from scenarios.sample import Sample
-from scenarios.source import Source
+from scenarios.samples.findings import Fault, Finding, collecting, shown
+from scenarios.samples.pictures import PICTURES, list_files, read_each, read_rgb, require_folder
+from scenarios.samples.rules import cut_box
+from scenarios.samples.sample import Sample
+from scenarios.samples.source import Source
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 

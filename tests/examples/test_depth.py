@@ -11,7 +11,7 @@ from onehead_avl.benchmark import main
 from onehead_avl.evaluate import main as evaluate
 from onehead_avl.target import Target
 from scenarios.drawn.embedded import COUNTS, picture
-from scenarios.source import Source
+from scenarios.samples.source import Source
 
 STREAM = Path(__file__).resolve().parents[2] / "examples" / "depth.yaml"
 SIZE = 64

@@ -15,7 +15,7 @@ from scenarios.description import READY_MADE, STREAMS, as_yaml, described_in, re
 from scenarios.domains import DOMAIN_NAMES
 from scenarios.experience_keys import EXPERIENCE_KEYS
 from scenarios.read import FORMATS
-from scenarios.source import Source
+from scenarios.samples.source import Source
 
 ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "docs" / "streams.md").read_text("utf-8")

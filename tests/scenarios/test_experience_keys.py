@@ -7,7 +7,7 @@ import pytest
 from onehead_avl.errors import UsageError
 from scenarios.described import Described, Share
 from scenarios.description import described_in
-from scenarios.source import Source
+from scenarios.samples.source import Source
 
 SEG = "name: roads, kind: segmentation, path: data"
 

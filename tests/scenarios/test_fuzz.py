@@ -25,11 +25,11 @@ from onehead_avl.errors import DataError
 from scenarios.challenge import FOLDERS as CHALLENGE
 from scenarios.described import Described, Description
 from scenarios.experience import Experience
-from scenarios.findings import SHOWN
 from scenarios.reading import inspect, read_stream
-from scenarios.rules import ROUNDING
-from scenarios.sample import Sample
-from scenarios.source import Source
+from scenarios.samples.findings import SHOWN
+from scenarios.samples.rules import ROUNDING
+from scenarios.samples.sample import Sample
+from scenarios.samples.source import Source
 
 ANNOTATIONS = "mini_coco_det/annotations/mini_instances_{}2017.json"
 PICTURES = {

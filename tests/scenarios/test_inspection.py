@@ -6,7 +6,7 @@ import torch
 from onehead_avl.kinds.kind import kind_of
 from scenarios.experience import Experience
 from scenarios.inspection import absent_classes, repeated_images
-from scenarios.sample import Sample
+from scenarios.samples.sample import Sample
 
 
 def image(seed, height=40, width=50):

@@ -9,10 +9,10 @@ from onehead_avl.kinds.segmentation import Segmentation
 from scenarios.described import DRAWN, Described
 from scenarios.drawn.embedded import COUNTS
 from scenarios.drawn.looks import CATEGORIES
-from scenarios.findings import Fault
 from scenarios.layouts import reader_of
-from scenarios.sample import Sample
-from scenarios.source import Source
+from scenarios.samples.findings import Fault
+from scenarios.samples.sample import Sample
+from scenarios.samples.source import Source
 
 
 class Depth(Segmentation):
@@ -141,7 +141,9 @@ def brought(tmp_path, monkeypatch):
 
     def brought(name, body):
         monkeypatch.syspath_prepend(str(tmp_path))
-        head = "from scenarios.sample import Sample\nimport torch\n\ndef read(source, split, findings, classes):\n"
+        head = (
+            "from scenarios.samples.sample import Sample\nimport torch\n\ndef read(source, split, findings, classes):\n"
+        )
         text = f"{head}    {body}\n"
         (tmp_path / f"{name}.py").write_text(text)
         return reader_of(described("x:Depth", tmp_path / "anywhere", format=f"{name}:read"), Depth())[1]

@@ -10,13 +10,13 @@ from PIL import Image
 from onehead_avl.errors import DataError, UsageError
 from onehead_avl.kinds.kind import kind_of
 from scenarios.challenge import FOLDERS, KINDS
-from scenarios.classes import VOC_CLASSES
 from scenarios.described import DRAWN, Described, Description, Share
 from scenarios.domains import night
 from scenarios.drawn.embedded import COUNTS
 from scenarios.drawn.looks import CATEGORIES
 from scenarios.reading import inspect, read_split, read_stream, require_data
-from scenarios.source import Source
+from scenarios.samples.classes import VOC_CLASSES
+from scenarios.samples.source import Source
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data"
 CLASSES = {

@@ -2,7 +2,7 @@ import pytest
 from yaml import MappingNode, ScalarNode
 
 from onehead_avl.errors import UsageError
-from scenarios.findings import SHOWN
+from scenarios.samples.findings import SHOWN
 from scenarios.yaml_nodes import MOST_BYTES, MOST_NESTED, NodeReader, line_of, nearest
 
 

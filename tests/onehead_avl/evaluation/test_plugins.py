@@ -15,7 +15,7 @@ from onehead_avl.kinds.kind import Metric, MetricName, kind_of
 from onehead_avl.model.layout import layout_of_heads
 from onehead_avl.target import Target
 from scenarios.experience import Experience, Stream
-from scenarios.sample import Sample
+from scenarios.samples.sample import Sample
 from scenarios.stream import avalanche_benchmark
 
 SEG, DET, CLS = TASKS = range(3)

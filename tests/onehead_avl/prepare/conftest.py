@@ -20,10 +20,10 @@ from PIL import Image
 from onehead_avl.prepare import download, sources
 from onehead_avl.prepare.__main__ import main
 from onehead_avl.prepare.sources import ARCHIVES, Archive
-from scenarios.classes import COCO_IDS
 from scenarios.description import read_description
 from scenarios.experience import Experience
 from scenarios.reading import read_stream
+from scenarios.samples.classes import COCO_IDS
 
 CLASSES = ("n01440764", "n02102040", "n03028079")
 MINI = ("--train", "6", "--val", "3", "--categories", "person", "car", "dog")

@@ -4,7 +4,7 @@ import pytest
 
 from onehead_avl.errors import DataError
 from onehead_avl.prepare.instances import fit_boxes, parse_instances
-from scenarios.rules import cut_box
+from scenarios.samples.rules import cut_box
 
 IMAGES = {1: {"id": 1, "width": 100, "height": 80}}
 

@@ -4,9 +4,9 @@ import pytest
 from PIL import Image
 
 from onehead_avl.errors import DataError
-from scenarios.findings import refuse_fatal
 from scenarios.read import class_folders
-from scenarios.source import Source
+from scenarios.samples.findings import refuse_fatal
+from scenarios.samples.source import Source
 
 CLASSES = ("n01440764", "n02102040", "n03028079")
 

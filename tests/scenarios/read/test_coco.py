@@ -7,10 +7,10 @@ import torch
 from PIL import Image
 
 from onehead_avl.errors import DataError
-from scenarios.findings import refuse_fatal
 from scenarios.read import coco
 from scenarios.read.coco import renumbered_categories, to_corners
-from scenarios.source import Source
+from scenarios.samples.findings import refuse_fatal
+from scenarios.samples.source import Source
 
 
 def annotations_of(root, split):

@@ -24,6 +24,8 @@ def test_a_layout_has_its_two_functions_and_a_kind(layout):
 
 
 def test_the_tables_are_cheap_to_import():
-    code = "import sys, scenarios.read, scenarios.rules, scenarios.challenge, scenarios.domains, scenarios.drawn\n"
+    code = (
+        "import sys, scenarios.read, scenarios.samples.rules, scenarios.challenge, scenarios.domains, scenarios.drawn\n"
+    )
     code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

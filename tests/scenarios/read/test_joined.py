@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from scenarios.findings import Finding
 from scenarios.read.joined import by_stem
+from scenarios.samples.findings import Finding
 
 
 def test_files_are_found_by_their_names_without_suffix():

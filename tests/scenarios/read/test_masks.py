@@ -3,9 +3,9 @@ import pytest
 from PIL import Image
 
 from onehead_avl.errors import DataError
-from scenarios.findings import refuse_fatal
 from scenarios.read import masks
-from scenarios.source import Source
+from scenarios.samples.findings import refuse_fatal
+from scenarios.samples.source import Source
 
 PARTS = {"images": "train", "masks": "train_masks"}
 NAMES = {40: "road", 3: "sky"}

@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from scenarios.findings import Fault
 from scenarios.read.pairs import find_pairs, read_mask, values_of
+from scenarios.samples.findings import Fault
 
 
 def values(names, ignore=(255,), classes=None):

@@ -2,9 +2,9 @@ import pytest
 from PIL import Image
 
 from onehead_avl.errors import DataError
-from scenarios.findings import refuse_fatal
 from scenarios.read import table
-from scenarios.source import Source
+from scenarios.samples.findings import refuse_fatal
+from scenarios.samples.source import Source
 
 ROWS = ("b.png,rose,train", "sub/a.jpg,daisy,train", "c.jpg,rose,val")
 

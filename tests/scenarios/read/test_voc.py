@@ -6,10 +6,10 @@ import torch
 from PIL import Image
 
 from onehead_avl.errors import DataError
-from scenarios.classes import VOC_CLASSES
-from scenarios.findings import refuse_fatal
 from scenarios.read import voc
-from scenarios.source import Source
+from scenarios.samples.classes import VOC_CLASSES
+from scenarios.samples.findings import refuse_fatal
+from scenarios.samples.source import Source
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@ import torch
 from PIL import Image
 
 from onehead_avl.errors import DataError
-from scenarios.findings import Fault, refuse_fatal
 from scenarios.read import yolo
-from scenarios.source import Source
+from scenarios.samples.findings import Fault, refuse_fatal
+from scenarios.samples.source import Source
 
 DESCRIPTION = "path: .\ntrain: images/train\nval: images/val\nnames:\n  0: cat\n  2: dog\n"
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from onehead_avl.errors import DataError
-from scenarios.findings import SHOWN, Fault, Finding, collecting, note_lines, refuse_fatal, shown
+from scenarios.samples.findings import SHOWN, Fault, Finding, collecting, note_lines, refuse_fatal, shown
 
 ROOT = Path("data")
 

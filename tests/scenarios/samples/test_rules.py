@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from onehead_avl.target import VOID
-from scenarios import rules
-from scenarios.rules import VOC_VALUES, Cut, cut_box, values_without_class
+from scenarios.samples import rules
+from scenarios.samples.rules import VOC_VALUES, Cut, cut_box, values_without_class
 
 
 @pytest.mark.parametrize(

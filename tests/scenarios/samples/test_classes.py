@@ -1,5 +1,5 @@
 from onehead_avl.prepare.options import CATEGORIES
-from scenarios.classes import COCO_IDS, VOC_CLASSES
+from scenarios.samples.classes import COCO_IDS, VOC_CLASSES
 
 
 def test_coco_has_80_categories_with_ids_up_to_90():

@@ -11,8 +11,8 @@ import torch
 from PIL import Image, ImageFile
 
 from onehead_avl.errors import DataError
-from scenarios.findings import Fault
-from scenarios.pictures import (
+from scenarios.samples.findings import Fault
+from scenarios.samples.pictures import (
     list_files,
     list_visible,
     read_each,

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from scenarios.decoding import DecodingError, decode_indices, decode_rgb
-from scenarios.findings import Fault, Finding, collecting
-from scenarios.sample import Sample
+from scenarios.samples.decoding import DecodingError, decode_indices, decode_rgb
+from scenarios.samples.findings import Fault, Finding, collecting
+from scenarios.samples.sample import Sample
 
 PICTURES = (".jpg", ".jpeg", ".png")
 """How the names of pictures end, in lower case."""

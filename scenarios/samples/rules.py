@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scenarios.classes import VOC_CLASSES
+from scenarios.samples.classes import VOC_CLASSES
 
 NEEDED: dict[str, dict[str, type]] = {
     "images": {"id": int, "file_name": str, "width": int, "height": int},
