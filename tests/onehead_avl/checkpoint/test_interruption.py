@@ -10,7 +10,7 @@ from strategies.named import STRATEGIES
 
 LIVES = Path(__file__).with_name("lives.py")
 ROOT = LIVES.parents[3]
-ALL = [*STRATEGIES, "replay+lwf", "replay+ewc", "onehead@four", "ewc@four", "onehead@night", "lwf@night"]
+ALL = [*STRATEGIES, "replay+lwf", "replay+ewc", "onehead@four", "lwf@night"]
 """``@`` a stream in which segmentation returns, with another head or with its own."""
 
 
