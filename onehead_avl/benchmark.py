@@ -10,7 +10,8 @@ from onehead_avl.command import quiet_third_parties, run_command
 from onehead_avl.errors import OutputError, UsageError
 from onehead_avl.runs.config import Config
 from onehead_avl.system.lock import exclusive
-from strategies.named import options_of, problems_of
+from strategies.hyperparameters import options_of
+from strategies.named import problems_of
 
 
 def main() -> None:

@@ -8,11 +8,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torch.utils.data._utils.collate import default_collate_fn_map
 
-VOID = 255
-"""Mask value of pixels that are neither learned nor scored."""
-
-ABSENT = -1
-"""Integer value of what is not there: a padded box, an image without a class."""
+from onehead_avl.ignored import ABSENT, VOID
 
 
 @dataclass
@@ -51,7 +47,7 @@ class Target:
         """Join batches into one, padding parts to the largest and filling in those that some lack.
 
         Raises:
-            ValueError: ``targets`` is empty, or two of them hold a part in different types.
+            ValueError: ``targets`` is empty, or two of them hold a part in different types or numbers of dimensions.
         """
         if not targets:
             raise ValueError("expected at least one target to join, got none")
@@ -109,9 +105,9 @@ def ignore_value(dtype: torch.dtype) -> float:
 def _join(name: str, targets: Sequence[Target]) -> Tensor:
     """Concatenate one part of some targets, every dimension but the first padded to the largest."""
     known = [target.parts[name] for target in targets if name in target.parts]
-    types = {part.dtype for part in known}
+    types = {f"{part.dim()}-dimensional {part.dtype}" for part in known}
     if len(types) > 1:
-        raise ValueError(f"expected {name!r} of one type in every target, got {', '.join(sorted(map(str, types)))}")
+        raise ValueError(f"expected {name!r} of one type in every target, got {', '.join(sorted(types))}")
     largest = [max(sizes) for sizes in zip(*(part.shape[1:] for part in known), strict=True)]
     value = ignore_value(known[0].dtype)
     joined = []

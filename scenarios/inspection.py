@@ -63,7 +63,7 @@ def _same_path(one: Experience, other: Experience) -> bool:
 def absent_classes(experience: Experience) -> list[Finding]:
     """Find the classes of which a split has no example; they can be neither learned nor scored there."""
     kind, classes = experience.kind, experience.classes
-    background = kind.selected_classes(classes, ())  # what is there whatever is chosen is no class to have examples of
+    background = kind.always_there(classes)  # no class to have examples of
     findings = []
     for split, samples in _splits(experience):
         present = set().union(*(kind.classes_in(sample.annotation, classes) for sample in samples))

@@ -10,10 +10,10 @@ from onehead_avl.kinds.kind import Kind, kind_of
 from onehead_avl.system.importing import import_attribute
 from scenarios.described import DRAWN, Described
 from scenarios.drawn.embedded import RECIPES, drawn, drawn_classes
-from scenarios.read import FORMATS, SPLITS, Format
+from scenarios.read import FORMATS, Format
 from scenarios.samples.findings import Fault, Finding
 from scenarios.samples.sample import Sample
-from scenarios.samples.source import Source
+from scenarios.samples.source import SPLITS, Source
 
 Read = tuple[list[Sample], tuple[str, ...]]
 """Samples, and class names in index order."""

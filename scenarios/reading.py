@@ -92,7 +92,7 @@ def read_split(described: Described, split: str, classes: Sequence[str]) -> list
             samples, _ = reader(described.source, split, findings, classes)
         else:
             samples, own = reader(described.source, split, findings, None)
-            learned = [name for name in classes if name not in _background(kind, own)]
+            learned = [name for name in classes if name not in kind.always_there(own)]
             samples = _selected(samples, described, kind, _new_indices(described, own, learned, classes))
         if not samples and not any(finding.fatal for finding in findings):
             findings.append(_empty(described, split))
@@ -186,18 +186,13 @@ def _chosen(described: Described, kind: Kind, classes: tuple[str, ...]) -> tuple
     """
     if not isinstance(described.classes, Share):
         return described.classes
-    background = _background(kind, classes)
+    background = kind.always_there(classes)
     chosen = described.classes.chosen(tuple(name for name in classes if name not in background))
     if not chosen:
         share = f"{described.classes.number}/{described.classes.of}"
         problem = f"classes: {share} of {len(classes)} classes is none; take fewer parts"
         raise Fault(Path(described.where), problem)
     return chosen
-
-
-def _background(kind: Kind, classes: Sequence[str]) -> tuple[str, ...]:
-    """The classes that a kind keeps whatever is chosen."""
-    return kind.selected_classes(classes, ())
 
 
 def _new_indices(

@@ -1,12 +1,15 @@
 """Tiny data sets on disk, for any test that needs a data folder, and a run of the benchmark on them."""
 
 import contextlib
+import importlib
 import io
 import json
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
+from textwrap import dedent
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +43,20 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("XDG_CACHE_HOME", str(folder))
         yield folder
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Write a module into the working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+
+    def write(name: str, code: str) -> None:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        (tmp_path / f"{name}.py").write_text(dedent(code))
+        importlib.invalidate_caches()
+
+    return write
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ from scenarios.description import read_description
 from scenarios.read import FORMATS, Format
 from scenarios.reading import read_stream
 from strategies.build import build
-from strategies.named import Method, options_of, problems_of
+from strategies.hyperparameters import options_of
+from strategies.named import Method, problems_of
 from strategies.setting import Setting
 
 
@@ -43,7 +44,7 @@ def new_file(tmp_path, monkeypatch):
 def test_a_kind(monkeypatch):
     monkeypatch.setitem(onehead_avl.kinds.KINDS, "depth", "examples.depth:Depth")
     kind = kind_of("depth")
-    assert (kind.path, kind.primary.name) == ("depth", "AbsRel")
+    assert (kind.path, kind.metrics[0].name) == ("depth", "AbsRel")
     layout = layout_of_heads([("near", "near", kind, ()), ("cls", "cls", kind_of("classification"), ("a", "b"))])
     output = OneHeadNet(layout, channels=16)(torch.zeros(2, 3, 32, 32))
     truth = Target.cat(
@@ -152,7 +153,7 @@ def test_a_metric(new_file, monkeypatch):
     monkeypatch.setattr(segmentation, "measured_by", (*segmentation.measured_by, PixelError))
     kind = kind_of("segmentation")
     assert [(value.name, value.higher_is_better) for value in kind.metrics] == [("mIoU", True), ("PixelError", False)]
-    assert kind.primary.name == "mIoU"
+    assert kind.metrics[0].name == "mIoU"
     metric = kind.metric(("background", "cat"))
     logits = torch.zeros(1, 2, 4, 4)
     logits[:, 1, :, :2] = logits[:, 0, :, 2:] = 9.0  # the left half is a cat

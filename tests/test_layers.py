@@ -12,6 +12,7 @@ PACKAGES = ("onehead_avl", "scenarios", "strategies")
 # layer and from lower ones.
 LAYERS = (
     "onehead_avl.errors",
+    "onehead_avl.ignored",
     "onehead_avl.system",
     "onehead_avl.target",
     "onehead_avl.kinds",

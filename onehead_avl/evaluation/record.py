@@ -155,23 +155,22 @@ class Record:
                 "them; read them with that one, or run again in a new folder"
             )
         try:
-            stages = [_built(Stage, {**each, "experiences": tuple(each["experiences"])}) for each in content["stages"]]
-            learned = [_built(Learned, {**each, "classes": tuple(each["classes"])}) for each in content["experiences"]]
+            stages = [Stage(**{**each, "experiences": tuple(each["experiences"])}) for each in content["stages"]]
+            learned = [Learned(**{**each, "classes": tuple(each["classes"])}) for each in content["experiences"]]
             rules = content["checklist"]
             intervals = {
                 name: {metric: _interval(ends) for metric, ends in metrics.items()}
                 for name, metrics in content["intervals"].items()
             }
-            record = _built(
-                cls,
-                {
+            record = cls(
+                **{
                     **{name: content[name] for name in cls.__dataclass_fields__},
                     "experiences": tuple(learned),
                     "order": tuple(content["order"]),
                     "stages": tuple(stages),
                     "intervals": intervals,
-                    "checklist": None if rules is None else tuple(_built(Rule, rule) for rule in rules),
-                },
+                    "checklist": None if rules is None else tuple(Rule(**rule) for rule in rules),
+                }
             )
             record._require_known_names()
             record.as_json()  # what follows from the values is computed here, so that a wrong one is found here
@@ -193,10 +192,6 @@ def _interval(ends: Sequence[float] | None) -> tuple[float, float] | None:
         return None
     low, high = ends
     return low, high
-
-
-def _built(made: type, values: Mapping[str, Any]) -> Any:
-    return made(**values)
 
 
 def _outcome(each: Outcome) -> dict[str, float | bool | None]:

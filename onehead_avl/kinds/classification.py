@@ -8,12 +8,13 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torchvision.transforms import v2
 
+from onehead_avl.ignored import ABSENT
 from onehead_avl.kinds.augmentation import cropped_and_flipped
 from onehead_avl.kinds.caption import captioned
 from onehead_avl.kinds.colours import colour_of
 from onehead_avl.kinds.distillation import divergence
 from onehead_avl.kinds.kind import Annotation, Kind, Metric, MetricName, Values
-from onehead_avl.target import ABSENT, Target
+from onehead_avl.target import Target
 
 
 class TopAccuracy(Metric):

@@ -12,13 +12,14 @@ from torchvision.ops import batched_nms, box_iou, clip_boxes_to_image, generaliz
 from torchvision.transforms import v2
 from torchvision.utils import draw_bounding_boxes
 
+from onehead_avl.ignored import ABSENT
 from onehead_avl.kinds.augmentation import colours, cropped_and_flipped
 from onehead_avl.kinds.boxes import assign, boxes_of, cell_centres, inside
 from onehead_avl.kinds.coco import CocoMatches, Detections, Truth
 from onehead_avl.kinds.colours import colour_of
 from onehead_avl.kinds.kind import Annotation, Kind, Metric, MetricName, Values
 from onehead_avl.kinds.stride import STRIDE
-from onehead_avl.target import ABSENT, Target
+from onehead_avl.target import Target
 
 PRIOR = 0.01
 """Score of every class in an untrained network, which keeps the focal loss stable (Lin et al., ICCV 2017)."""

@@ -169,11 +169,6 @@ class Kind(ABC):
         """The values that it is measured by, the primary one first."""
         return tuple(value for metric in self.measured_by for value in metric.values)
 
-    @property
-    def primary(self) -> MetricName:
-        """The value by which the kind is judged."""
-        return self.metrics[0]
-
     def metric(self, classes: Sequence[str]) -> Metric:
         """Make a new metric of all values named in :attr:`metrics`."""
         metrics = [made(classes) for made in self.measured_by]
@@ -237,6 +232,10 @@ class Kind(ABC):
     def selected_classes(self, classes: Sequence[str], chosen: Sequence[str]) -> tuple[str, ...]:
         """The class list of an experience that learns some of a set's classes: those chosen, in their order."""
         return tuple(chosen)
+
+    def always_there(self, classes: Sequence[str]) -> tuple[str, ...]:
+        """Those of some classes that are there whatever is chosen: a background; empty without one."""
+        return self.selected_classes(classes, ())
 
     def select(self, annotation: Annotation, new: Mapping[int, int]) -> dict[str, Any] | None:
         """Keep some classes of an annotation.

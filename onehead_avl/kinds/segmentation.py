@@ -11,12 +11,13 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.utils import draw_segmentation_masks
 
+from onehead_avl.ignored import VOID
 from onehead_avl.kinds.augmentation import colours, cropped_and_flipped
 from onehead_avl.kinds.colours import colour_of
 from onehead_avl.kinds.distillation import divergence
 from onehead_avl.kinds.kind import Annotation, Kind, Metric, MetricName, Values
 from onehead_avl.kinds.stride import STRIDE
-from onehead_avl.target import VOID, Target
+from onehead_avl.target import Target
 
 BACKGROUND = "background"
 """The name of the first class where a set has pixels of none of its objects."""
@@ -118,7 +119,8 @@ class Segmentation(Kind):
         if not present:
             return image.clone()
         layers = torch.stack([mask == index for index in present])
-        return draw_segmentation_masks(image, layers, alpha=0.6, colors=[colour_of(index) for index in present])
+        first = 0 if classes[0] == BACKGROUND else 1  # the palette's first colour, black, is that of a background
+        return draw_segmentation_masks(image, layers, alpha=0.6, colors=[colour_of(first + i) for i in present])
 
     def classes_in(self, annotation: Annotation, classes: Sequence[str]) -> set[int]:
         """The classes of its pixels, without background and void."""

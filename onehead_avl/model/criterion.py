@@ -27,13 +27,22 @@ class MultiTaskLoss:
         self.reduction = reduction
 
     def __call__(self, output: Tensor, target: Target) -> Tensor:
-        """Compare an output ``(B, C, H/8, W/8)`` with a target of B; a scalar, or ``(B,)`` with ``"none"``."""
+        """Compare an output ``(B, C, H/8, W/8)`` with a target of B; a scalar, or ``(B,)`` with ``"none"``.
+
+        Raises:
+            ValueError: A sample has a task label that the layout does not have.
+        """
         losses = output.new_zeros(len(target))
         total = output.sum() * 0  # a batch without any annotation still has a gradient: zero
+        compared = 0
         for task, part in enumerate(self.layout.parts):
             chosen = target.of(task).nonzero().flatten()
             if len(chosen):
                 loss = part.kind.loss(part.of(output[chosen]), target[chosen])
                 losses = losses.index_put((chosen,), loss)
                 total = total + loss.mean()
+                compared += len(chosen)
+        if compared < len(target):
+            tasks = len(self.layout.parts)
+            raise ValueError(f"expected task labels 0 to {tasks - 1}, got {sorted(set(target.task.tolist()))}")
         return losses if self.reduction == "none" else total

@@ -20,11 +20,11 @@ from onehead_avl.prepare.existing import (
 from onehead_avl.prepare.lock import exclusive
 from onehead_avl.prepare.manifest import MANIFEST, VERSION, describe, manifest_of, read_manifest, require_same
 from onehead_avl.prepare.official import NewFile
-from onehead_avl.prepare.options import SPLITS
 from onehead_avl.prepare.selection import SPLITS_BY_CARE
 from onehead_avl.prepare.space import require_space
 from scenarios.challenge import FOLDERS, KINDS
 from scenarios.samples.classes import COCO_IDS
+from scenarios.samples.source import SPLITS
 
 BEYOND_COCO = 91
 """The first number for categories that are not COCO's."""

@@ -15,13 +15,14 @@ from onehead_avl.prepare.imagenette import Imagenette
 from onehead_avl.prepare.lock import exclusive
 from onehead_avl.prepare.manifest import MANIFEST, VERSION, read_manifest, require_same
 from onehead_avl.prepare.official import NewFile, OfficialSet
-from onehead_avl.prepare.options import SPLITS, Options
+from onehead_avl.prepare.options import Options
 from onehead_avl.prepare.progress import bar, in_gigabytes
 from onehead_avl.prepare.selection import Candidate, Distinct, draw, take_all
 from onehead_avl.prepare.sources import locate, needed_archives
 from onehead_avl.prepare.space import missing_bytes, picture_bytes, require_space
 from onehead_avl.prepare.voc import Voc
 from scenarios.challenge import KINDS
+from scenarios.samples.source import SPLITS
 
 Say = Callable[[str], None]
 

@@ -7,8 +7,6 @@ from onehead_avl.errors import UsageError
 from scenarios.challenge import FOLDERS
 from scenarios.samples.classes import COCO_IDS
 
-SPLITS = ("train", "val")
-
 MINI = {"train": 240, "val": 60}
 """How many pictures a task the challenge allows."""
 

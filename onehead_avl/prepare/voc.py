@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from onehead_avl.errors import DataError
+from onehead_avl.ignored import VOID
 from onehead_avl.prepare.archives import Tree
 from onehead_avl.prepare.official import NewFile, OfficialSet
 from onehead_avl.prepare.pictures import Mask, Picture, decode_mask, decode_picture
@@ -11,7 +12,7 @@ from onehead_avl.prepare.progress import bar
 from onehead_avl.prepare.selection import Candidate
 from scenarios.challenge import FOLDERS
 from scenarios.samples.classes import VOC_CLASSES
-from scenarios.samples.rules import VOID, values_without_class
+from scenarios.samples.rules import values_without_class
 
 
 class Voc(OfficialSet):

@@ -9,8 +9,9 @@ from pathlib import Path
 from onehead_avl.errors import OutputError
 from onehead_avl.evaluation.outcomes import Scores
 from onehead_avl.evaluation.record import Record
-from onehead_avl.runs.config import Affects, Config, options_that
+from onehead_avl.runs.config import Config, options_that
 from onehead_avl.runs.identity import digest_of, digest_of_code, digest_of_file
+from onehead_avl.runs.options import Affects
 from onehead_avl.system.device import choose_device, environment
 from onehead_avl.system.files import write_json
 from scenarios.experience import Stream

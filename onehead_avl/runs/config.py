@@ -3,8 +3,7 @@
 import argparse
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
-from enum import Enum, auto
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from itertools import permutations
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from onehead_avl.errors import UsageError
 from onehead_avl.runs.defaults import DRAWN, REAL, Defaults
+from onehead_avl.runs.options import Affects, argument_of, option
 from scenarios.described import Description
 from scenarios.description import READY_MADE, read_description
 
@@ -25,23 +25,6 @@ MIN_SIZE = 32
 """Side of the smallest square the network takes, and the number of which every side is a multiple."""
 
 BACKBONES = ("mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_b0")
-
-
-class Affects(Enum):
-    """What the value of an option has a bearing on; what follows from it for caches and folders follows for all."""
-
-    RESULTS = auto()
-    """The results of every run."""
-    COURSE = auto()
-    """What is learned when, which a baseline knows in the order of the stream's definition."""
-    CONTENT = auto()
-    """The results too, but by the contents of what the option names."""
-    METHODS = auto()
-    """The results of methods, and not of baselines."""
-    ENTRIES = auto()
-    """Which runs there are: a comparison may be added to with other values."""
-    NOTHING = auto()
-    """No result."""
 
 
 _LEAST = {
@@ -58,11 +41,6 @@ _LEAST = {
 """The smallest value of each number."""
 
 
-def _option(default: Any, text: str, affects: Affects = Affects.RESULTS, **argument: Any) -> Any:
-    """A field that is also an option of the command line; ``argument`` goes to argparse."""
-    return field(default=default, metadata={"affects": affects, "argument": {"help": text, **argument}})
-
-
 @dataclass(frozen=True)
 class Config:
     """One invocation of the benchmark; every field is the command-line option of the same name.
@@ -70,28 +48,28 @@ class Config:
     What is ``None`` depends on the data and is settled by :meth:`resolved`.
     """
 
-    stream: str = _option(
+    stream: str = option(
         "challenge",
         f"what is learned: {', '.join(READY_MADE)}, or a description FILE.yaml of your own",
         Affects.CONTENT,
         metavar="NAME|FILE",
     )
-    data: Path | None = _option(
+    data: Path | None = option(
         None,
         "folder with the three data sets for the streams that have a name; without it the embedded data set is used",
         Affects.CONTENT,
         type=Path,
         metavar="DIR",
     )
-    backbone: str = _option("mobilenet_v3_small", "backbone, a torchvision model", choices=BACKBONES)
-    backbone_weights: str | None = _option(
+    backbone: str = option("mobilenet_v3_small", "backbone, a torchvision model", choices=BACKBONES)
+    backbone_weights: str | None = option(
         None,
         "imagenet (downloads torchvision's weights), none (random start) or a .safetensors/.pth file; "
         "default: imagenet for images on disk, none for drawn ones",
         Affects.CONTENT,
         metavar="imagenet|none|FILE",
     )
-    strategy: tuple[str, ...] = _option(
+    strategy: tuple[str, ...] = option(
         ("replay",),
         "strategies to run: names, names joined by + such as replay+lwf, or module:Class for your own; "
         "an unknown name lists those that there are",
@@ -99,7 +77,7 @@ class Config:
         nargs="+",
         metavar="NAME",
     )
-    plugin: tuple[str, ...] = _option(
+    plugin: tuple[str, ...] = option(
         (),
         "Avalanche plugins that every strategy is given, as module:Class",
         Affects.METHODS,
@@ -107,7 +85,7 @@ class Config:
         action="extend",
         metavar="PLUGIN",
     )
-    set: tuple[str, ...] = _option(
+    set: tuple[str, ...] = option(
         (),
         "hyper-parameters, such as ewc.lambda=100",
         Affects.ENTRIES,
@@ -115,10 +93,10 @@ class Config:
         action="extend",
         metavar="NAME.KEY=VALUE",
     )
-    seeds: tuple[int, ...] = _option(
+    seeds: tuple[int, ...] = option(
         (0,), "random seeds; each strategy runs with each", Affects.ENTRIES, nargs="+", type=int, metavar="N"
     )
-    order: tuple[str, ...] | None = _option(
+    order: tuple[str, ...] | None = option(
         None,
         "experiences to learn, in this order; one alone is a single-task baseline; all compares all orders of at most "
         f"{MOST_PERMUTED}; default: as the stream defines them",
@@ -126,7 +104,7 @@ class Config:
         nargs="+",
         metavar="EXPERIENCE",
     )
-    epochs: tuple[int, ...] | None = _option(
+    epochs: tuple[int, ...] | None = option(
         None,
         "epochs of each stage, or one number for all; default for segmentation, detection and classification: "
         f"{' '.join(map(str, REAL.epochs.values()))} for images on disk, "
@@ -136,7 +114,7 @@ class Config:
         type=int,
         metavar="N",
     )
-    image_size: int | None = _option(
+    image_size: int | None = option(
         None,
         f"side of the square the network is fed, a multiple of {MIN_SIZE}; "
         f"default: {REAL.image_size} for images on disk, "
@@ -144,17 +122,15 @@ class Config:
         type=int,
         metavar="N",
     )
-    batch_size: int | None = _option(
+    batch_size: int | None = option(
         None,
         f"images of the current experience a step; default: {REAL.batch_size} for images on disk, "
         f"{DRAWN.batch_size} for drawn ones",
         type=int,
         metavar="N",
     )
-    replay_size: int = _option(
-        200, "segmentation samples that the memory keeps", Affects.METHODS, type=int, metavar="N"
-    )
-    replay_batch: int | None = _option(
+    replay_size: int = option(200, "segmentation samples that the memory keeps", Affects.METHODS, type=int, metavar="N")
+    replay_batch: int | None = option(
         None,
         "segmentation samples replayed a step, of which the challenge allows 10; "
         f"default: {REAL.replay_batch} for images on disk, {DRAWN.replay_batch} for drawn ones",
@@ -162,40 +138,40 @@ class Config:
         type=int,
         metavar="N",
     )
-    eval_every: int = _option(
+    eval_every: int = option(
         0, "also evaluate every so many epochs; 0: only after each stage", type=int, metavar="EPOCHS"
     )
-    workers: int = _option(
+    workers: int = option(
         0,
         "processes that load images beside the training; results are the same with any number",
         Affects.NOTHING,
         type=int,
         metavar="N",
     )
-    checkpoint_every: int = _option(
+    checkpoint_every: int = option(
         100,
         "iterations between checkpoints, beside those of each epoch and stage",
         Affects.NOTHING,
         type=int,
         metavar="N",
     )
-    resume: bool = _option(
+    resume: bool = option(
         False,
         "continue the run in --output from its last checkpoint, as if never interrupted",
         Affects.NOTHING,
         action="store_true",
     )
-    check: bool = _option(
+    check: bool = option(
         False,
         "train nothing: read the stream, print what each experience holds, and draw ten annotated images of each",
         Affects.NOTHING,
         action="store_true",
     )
-    deterministic: bool = _option(
+    deterministic: bool = option(
         False, "refuse operations that give other results each time, as some do on GPUs", action="store_true"
     )
-    device: str = _option("auto", "auto, cpu or cuda", choices=("auto", "cpu", "cuda"))
-    output: Path | None = _option(
+    device: str = option("auto", "auto, cpu or cuda", choices=("auto", "cpu", "cuda"))
+    output: Path | None = option(
         None, "folder to write; default: runs/ and the date and time", Affects.NOTHING, type=Path, metavar="DIR"
     )
 
@@ -208,7 +184,7 @@ class Config:
             "learned and what was forgotten.",
         )
         for each in fields(cls):
-            parser.add_argument(f"--{each.name.replace('_', '-')}", **_argument(each))
+            parser.add_argument(f"--{each.name.replace('_', '-')}", **argument_of(each))
         values = vars(parser.parse_args(arguments))
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
@@ -359,17 +335,6 @@ def changed_options(config: Config, before: Mapping[str, Any], free: Collection[
     fixed = options_that(*(affects for affects in Affects if affects not in free))
     changed = sorted(name for name in fixed if now[name] != before.get(name))
     return ", ".join(f"--{name.replace('_', '-')}" for name in changed)
-
-
-def _argument(each: Field) -> dict[str, Any]:
-    """What argparse needs to know of a field."""
-    assert each.default is not MISSING
-    argument = dict(each.metadata["argument"])
-    if each.default not in (None, (), False) and "default" not in argument["help"]:
-        shown = " ".join(map(str, each.default)) if isinstance(each.default, tuple) else each.default
-        argument["help"] += f" (default: {shown})"
-    extends = argument.get("action") == "extend"  # which changes its default in place
-    return {"default": [*each.default] if extends else each.default, **argument}
 
 
 def _repeats(option: str, values: Sequence) -> list[str]:

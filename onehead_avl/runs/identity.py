@@ -12,7 +12,7 @@ from onehead_avl.runs.config import Config
 from onehead_avl.system.device import environment
 from scenarios.experience import Stream
 from scenarios.samples.sample import Sample
-from strategies.named import options_of
+from strategies.hyperparameters import options_of
 
 _SOURCES = ("onehead_avl", "scenarios", "strategies")
 

@@ -46,7 +46,7 @@ def look(stream: Stream, folder: Path) -> str:
 def _classes_table(experience: Experience) -> str:
     """In how many images of each split each class occurs."""
     counts = [_images_with(experience, samples) for samples in (experience.train, experience.val)]
-    everywhere = experience.kind.selected_classes(experience.classes, ())  # a background
+    everywhere = experience.kind.always_there(experience.classes)
     rows = [[f"{experience.name}: images with", "train", "val"]]
     for index, name in enumerate(experience.classes):
         if name not in everywhere:

@@ -9,9 +9,11 @@ from pathlib import Path
 from onehead_avl.errors import OutputError, UsageError
 from onehead_avl.evaluation.record import Record
 from onehead_avl.report.comparison import Run
-from onehead_avl.runs.config import Affects, Config, changed_options
+from onehead_avl.runs.config import Config, changed_options
+from onehead_avl.runs.options import Affects
 from onehead_avl.system.files import write_json
-from strategies.named import SINGLE_TASK, is_baseline, options_of
+from strategies.hyperparameters import options_of
+from strategies.named import SINGLE_TASK, is_baseline
 
 RESULTS = "results.json"
 FAILURE = "failure.json"

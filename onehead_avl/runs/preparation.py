@@ -21,7 +21,7 @@ from onehead_avl.system.views import VIEWS
 from scenarios.experience import Stream
 from scenarios.stream import avalanche_benchmark
 from strategies.build import Options, build, import_plugins
-from strategies.named import options_of
+from strategies.hyperparameters import options_of
 from strategies.setting import Setting
 
 

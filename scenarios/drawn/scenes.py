@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from onehead_avl.target import VOID
+from onehead_avl.ignored import VOID
 from scenarios.drawn.chance import Range, between, whole
 from scenarios.drawn.clutter import draw_ground, draw_stroke
 from scenarios.drawn.looks import CATEGORIES, LOOKS, Array

@@ -30,9 +30,6 @@ class Format:
     named: bool = False
 
 
-SPLITS = ("train", "val")
-"""The splits of a data set."""
-
 FORMATS = (
     Format("masks", "segmentation", "scenarios.read.masks", ("images", "masks"), named=True),
     Format("voc", "segmentation", "scenarios.read.voc", named=True),

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from scenarios.read import SPLITS
 from scenarios.samples.findings import Fault, Finding
 from scenarios.samples.pictures import PICTURES, list_files, list_visible, read_each, read_rgb, require_folder, unread
 from scenarios.samples.sample import Sample
-from scenarios.samples.source import Source
+from scenarios.samples.source import SPLITS, Source
 
 
 def recognises(source: Source) -> bool:

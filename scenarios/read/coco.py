@@ -13,12 +13,11 @@ from typing import Any
 
 import torch
 
-from scenarios.read import SPLITS
 from scenarios.samples.findings import Fault, Finding, collecting, shown
 from scenarios.samples.pictures import PICTURES, list_files, read_each, read_rgb, require_folder, unread
 from scenarios.samples.rules import NEEDED, cut_box
 from scenarios.samples.sample import Sample
-from scenarios.samples.source import Source
+from scenarios.samples.source import SPLITS, Source
 
 Entry = Mapping[str, Any]
 Object = tuple[list[float], int, bool]

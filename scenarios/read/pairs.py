@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from onehead_avl.target import VOID
+from onehead_avl.ignored import VOID
 from scenarios.read.joined import by_stem
 from scenarios.samples.findings import Fault, Finding, collecting
 from scenarios.samples.pictures import list_files, read_each, read_indices, read_rgb, require_folder

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from scenarios.read import SPLITS
 from scenarios.samples.findings import Fault, Finding, collecting, shown
 from scenarios.samples.pictures import read_each, read_rgb
 from scenarios.samples.sample import Sample
-from scenarios.samples.source import Source
+from scenarios.samples.source import SPLITS, Source
 
 HEADER = ("file", "label", "split")
 """The columns."""

@@ -7,13 +7,12 @@ in ``<split>/SegmentationClass``.
 from collections.abc import Sequence
 from pathlib import Path
 
-from scenarios.read import SPLITS
 from scenarios.read.pairs import read_pairs, values_of
 from scenarios.samples.classes import VOC_CLASSES
 from scenarios.samples.findings import Finding
 from scenarios.samples.pictures import list_files, require_folder
 from scenarios.samples.sample import Sample
-from scenarios.samples.source import Source
+from scenarios.samples.source import SPLITS, Source
 
 SUFFIXES = (".jpg", ".jpeg")
 """How the names of images end, in lower case."""

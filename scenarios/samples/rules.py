@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from onehead_avl.ignored import VOID
 from scenarios.samples.classes import VOC_CLASSES
 
 NEEDED: dict[str, dict[str, type]] = {
@@ -16,9 +17,6 @@ NEEDED: dict[str, dict[str, type]] = {
 
 ROUNDING = 1.0
 """Pixels by which a box may reach over the edge of its image; what reaches over is cut off."""
-
-VOID = 255
-"""Mask value of pixels that are neither learned nor scored, as :data:`onehead_avl.target.VOID` is."""
 
 VOC_VALUES = frozenset({*range(len(VOC_CLASSES)), VOID})
 """The values of a mask of PASCAL VOC: its classes and void."""

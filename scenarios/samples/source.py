@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+SPLITS = ("train", "val")
+"""The splits of a data set."""
+
 
 @dataclass(frozen=True)
 class Source:

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, default_collate
 
-from onehead_avl.target import ABSENT, VOID, Target, collate, ignore_value
+from onehead_avl.ignored import ABSENT, VOID
+from onehead_avl.target import Target, collate, ignore_value
 
 SEG, DET, CLS = range(3)
 PARTS = ("mask", "boxes", "labels", "crowd", "label")
@@ -103,12 +104,16 @@ def test_a_part_that_only_later_batches_have_is_filled_in_for_whole_batches():
     assert joined.parts["boxes"].isnan().all(dim=2).tolist() == [[False, True], [False, False], [True] * 2, [True] * 2]
 
 
-def test_a_part_in_two_types_is_refused():
-    whole = Target.single(SEG, (2, 2), {"mask": torch.zeros(2, 2, dtype=torch.int64)})
-    with pytest.raises(
-        ValueError, match=r"expected 'mask' of one type in every target, got torch\.int64, torch\.uint8"
-    ):
-        Target.cat([whole, segmentation(2, 2)])
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [
+        (torch.zeros(2, 2, dtype=torch.int64), r"3-dimensional torch\.int64, 3-dimensional torch\.uint8"),
+        (torch.zeros(2, dtype=torch.uint8), r"2-dimensional torch\.uint8, 3-dimensional torch\.uint8"),
+    ],
+)
+def test_a_part_in_two_types_is_refused(other, found):
+    with pytest.raises(ValueError, match=f"expected 'mask' of one type in every target, got {found}"):
+        Target.cat([Target.single(SEG, (2, 2), {"mask": other}), segmentation(2, 2)])
 
 
 def test_ragged_masks_are_padded_with_void():

@@ -19,7 +19,7 @@ from scenarios.drawn.embedded import drawn, drawn_classes
 from scenarios.experience import Experience, Stream
 from scenarios.stream import avalanche_benchmark
 from strategies.build import build
-from strategies.named import options_of
+from strategies.hyperparameters import options_of
 from strategies.setting import Setting
 
 SIZE = 32

@@ -1,7 +1,4 @@
-import importlib
-import sys
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 from avalanche.training import plugins as avalanche_plugins
@@ -10,25 +7,11 @@ from avalanche.training import supervised
 from onehead_avl.errors import UsageError
 from strategies.build import build, import_plugins
 from strategies.distillation import Distillation
+from strategies.hyperparameters import options_of
 from strategies.multitask import MultiTask
-from strategies.named import options_of
 from strategies.optimisation import Optimisation
 
 pytestmark = pytest.mark.filterwarnings("ignore:No loggers specified")
-
-
-@pytest.fixture
-def write(tmp_path, monkeypatch):
-    """Write a module into the working directory."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
-
-    def write(name, code):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-        (tmp_path / f"{name}.py").write_text(dedent(code))
-        importlib.invalidate_caches()
-
-    return write
 
 
 def sentence_of(call, *arguments):

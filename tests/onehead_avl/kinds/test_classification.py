@@ -3,12 +3,13 @@ import math
 import pytest
 import torch
 
+from onehead_avl.ignored import ABSENT
 from onehead_avl.kinds.caption import captioned
 from onehead_avl.kinds.classification import Classification, TopAccuracy, image_logits, probabilities
 from onehead_avl.kinds.colours import colour_of
 from onehead_avl.kinds.detection import Detection
 from onehead_avl.kinds.segmentation import Segmentation
-from onehead_avl.target import ABSENT, Target
+from onehead_avl.target import Target
 
 CLS = 2
 KIND = Classification()

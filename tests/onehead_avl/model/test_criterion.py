@@ -1,10 +1,11 @@
 import pytest
 import torch
 
+from onehead_avl.ignored import ABSENT, VOID
 from onehead_avl.kinds.kind import kind_of
 from onehead_avl.model.criterion import MultiTaskLoss
 from onehead_avl.model.layout import layout_of_heads
-from onehead_avl.target import ABSENT, VOID, Target
+from onehead_avl.target import Target
 
 SEG, DET, CLS = TASKS = range(3)
 N_CLS = 6  # classes of the layout's last experience
@@ -120,6 +121,13 @@ def test_a_batch_with_nothing_annotated_still_has_a_gradient(loss, noise):
     value.backward()
     assert value == 0
     assert (output.grad == 0).all()
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_an_experience_that_the_layout_does_not_have_is_refused(layout, noise, reduction):
+    target = Target.cat([classification(1), Target.single(7, (2, 2), {"label": torch.tensor(1)})])
+    with pytest.raises(ValueError, match=r"expected task labels 0 to 2, got \[2, 7\]"):
+        MultiTaskLoss(layout, reduction)(noise(2), target)
 
 
 def test_losses_are_finite_whatever_the_network_says(layout, loss):

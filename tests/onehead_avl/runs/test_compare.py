@@ -10,7 +10,7 @@ from PIL import Image
 import onehead_avl.runs.compare
 from onehead_avl.report.comparison import COLUMNS
 from onehead_avl.system.files import write_json
-from strategies.named import options_of
+from strategies.hyperparameters import options_of
 
 CANONICAL = "seg-det-cls"
 FILES = {"config.json", "comparison.csv", "comparison.md", "comparison.json", "plots"}

@@ -7,7 +7,7 @@ import pytest
 from onehead_avl.errors import OutputError, UsageError
 from onehead_avl.runs.config import ALL_ORDERS, Config
 from onehead_avl.runs.plan import CHECKPOINTS, RESULTS, claim, ended_run, plan, require_same_run
-from strategies.named import options_of
+from strategies.hyperparameters import options_of
 
 CONFIG = Config(strategy=("naive", "replay"), seeds=(3, 1), epochs=(5, 6, 7))
 CANONICAL = ("seg", "det", "cls")

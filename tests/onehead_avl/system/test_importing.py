@@ -1,26 +1,9 @@
-import importlib
 import json.decoder
-import sys
-from textwrap import dedent
 
 import pytest
 
 from onehead_avl.errors import UsageError
 from onehead_avl.system.importing import import_attribute
-
-
-@pytest.fixture
-def write(tmp_path, monkeypatch):
-    """Write a module into the working directory."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
-
-    def write(name, code):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-        (tmp_path / f"{name}.py").write_text(dedent(code))
-        importlib.invalidate_caches()
-
-    return write
 
 
 def sentence_of(path):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from onehead_avl.errors import UsageError
-from onehead_avl.target import VOID
+from onehead_avl.ignored import VOID
 from scenarios.drawn import embedded
 from scenarios.drawn.embedded import COUNTS, MIN_SIZE, RECIPES, Recipe, compose, drawn, drawn_classes, picture
 from scenarios.drawn.looks import CATEGORIES

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from onehead_avl.target import VOID
+from onehead_avl.ignored import VOID
 from scenarios.drawn.looks import CATEGORIES
 from scenarios.drawn.scenes import (
     MIN_PIXELS,

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from onehead_avl.target import VOID
+from onehead_avl.ignored import VOID
 from scenarios.samples import rules
 from scenarios.samples.rules import VOC_VALUES, Cut, cut_box, values_without_class
 
