@@ -48,4 +48,5 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 def quiet_third_parties() -> None:
     """Keep warnings that a user can do nothing about away; call it before Avalanche is imported."""
-    warnings.filterwarnings("ignore", message="no QP solver found")
+    for absent in ("no QP solver found", "higher not found"):  # told by the strategies that need them
+        warnings.filterwarnings("ignore", message=absent)
