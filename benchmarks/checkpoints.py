@@ -8,12 +8,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from scenarios.reading import read_stream
-
 from onehead_avl.checkpoint.plugin import Checkpoints
 from onehead_avl.command import quiet_third_parties
 from onehead_avl.runs.config import Config
 from onehead_avl.runs.run import run
+from scenarios.reading import read_stream
 
 
 def main() -> None:

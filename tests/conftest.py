@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import io
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,9 @@ import pytest
 from PIL import Image
 
 from onehead_avl.command import run_command
+
+# One thread, also in the processes that tests start: two on cores with other work to do wait for each other, spinning.
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # PyTorch, which nothing has imported yet, reads it once
 
 DETECTION_CATEGORIES = {18: "dog", 1: "person", 3: "car"}  # not in the order of their ids, as files may be
 CLASSIFICATION_CLASSES = ("n01440764", "n02102040", "n03028079")

@@ -25,6 +25,8 @@ from strategies.hyperparameters import options_of
 from strategies.named import Method, problems_of
 from strategies.setting import Setting
 
+pytestmark = pytest.mark.filterwarnings("ignore:No loggers specified")
+
 
 @pytest.fixture
 def new_file(tmp_path, monkeypatch):

@@ -107,7 +107,7 @@ def test_the_saved_network_is_evaluated_by_the_stream_that_names_the_kind(invoke
     assert answer.status == 0, answer.err
     final = json.loads((folder / "results.json").read_text())["outcomes"]["depth"]["AbsRel"]["final"]
     (row,) = [line for line in answer.out.splitlines() if line.startswith("depth AbsRel")]
-    assert f"{final:.4f}" in row
+    assert f"{final:.6f}" in row
 
 
 def test_a_kind_is_not_imported_because_a_file_of_weights_names_it(invoke, learned):

@@ -40,7 +40,7 @@ def test_the_commands_of_the_page_run(invoke, folder, tmp_path):
     assert scored.status == 0, scored.err
     for name, metric in (("outlines", "mIoU"), ("things", "AP50"), ("portraits", "Top1")):
         (row,) = [line for line in scored.out.splitlines() if line.startswith(f"{name} {metric}")]
-        assert f"{results['outcomes'][name][metric]['final']:.4f}" in row
+        assert f"{results['outcomes'][name][metric]['final']:.6f}" in row
 
 
 def test_the_description_that_a_run_keeps_is_read_again(invoke, folder, tmp_path):

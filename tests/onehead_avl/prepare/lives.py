@@ -112,4 +112,5 @@ if __name__ == "__main__":
     if task["what"] == "kill":
         kill_everywhere(task)
     else:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background are started with it ignored
         sys.exit(run(task["root"], task["arguments"]))
