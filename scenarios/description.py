@@ -122,13 +122,15 @@ def _listed(root: Node | None, reader: NodeReader) -> Sequence[Node]:
 
 
 def _compare_names(experiences: Sequence[Keys], reader: NodeReader) -> None:
-    """Find names that are there twice."""
+    """Find names that are there twice, or are one name to file systems that do not tell A from a."""
     first: dict[str, Node] = {}
     for node in (keys["name"] for keys in experiences if isinstance(keys.get("name"), ScalarNode)):
-        other = first.setdefault(node.value, node)
+        other = first.setdefault(node.value.lower(), node)
         if other is not node:
-            there = f"{found(node)} in line {line_of(other)} too"
-            reader.add(line_of(node), f"name: expected a name of its own, found {there}; rename one")
+            line = line_of(other)
+            as_file = f"and {found(other)} in line {line}, which may be one file"
+            there = f"in line {line} too" if other.value == node.value else as_file
+            reader.add(line_of(node), f"name: expected a name of its own, found {found(node)} {there}; rename one")
 
 
 def _compare_heads(experiences: Sequence[tuple[Keys, Described]], reader: NodeReader) -> None:

@@ -162,6 +162,11 @@ def test_a_file_that_is_not_there_is_refused(folder, name):
             "mine.yaml:14: name: expected a name of its own, found 'roads' in line 3 too; rename one",
         ),
         (
+            f"{GOOD}  - {{name: Helmets, kind: detection, path: helmets}}\n",
+            "mine.yaml:14: name: expected a name of its own, found 'Helmets' and 'helmets' in line 10, which may be "
+            "one file; rename one",
+        ),
+        (
             f"{GOOD}  - {{name: b, kind: classification, path: flowers, head: helmets}}\n",
             "mine.yaml:14: head: expected the kind of helmets, detection, found classification, because both have the "
             "head helmets; name another head",
