@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ ALL = [*STRATEGIES, "replay+lwf", "replay+ewc", "onehead@four", "lwf@night"]
 
 
 def lives(folder, kills, strategies):
+    folder.mkdir()
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
     command = [sys.executable, str(LIVES), str(folder), str(kills), *strategies]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -24,8 +26,11 @@ def lives(folder, kills, strategies):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_run_that_is_killed_again_and_again_ends_as_if_it_had_not_been(tmp_path):
-    found = lives(tmp_path, 3, ALL)
-    assert [each["strategy"] for each in found] == ALL
+    halves = ALL[::2], ALL[1::2]
+    with ThreadPoolExecutor() as pool:  # two processes, each of which waits for one run at a time
+        ran = pool.map(lives, (tmp_path / "first", tmp_path / "second"), (3, 3), halves)
+        found = [each for half in ran for each in half]
+    assert [each["strategy"] for each in found] == [*halves[0], *halves[1]]
     wrong = [each for each in found if each["last"] != 0 or each["different"] or each["left"]]
     assert wrong == []
     kills = sum(status == -9 for each in found for status in each["ended"])
