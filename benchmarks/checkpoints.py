@@ -33,7 +33,7 @@ def main() -> None:
         ended(self, *arguments)
         trained += self.seconds
 
-    Checkpoints._save, Checkpoints.stage_ended = timed, counted
+    Checkpoints._save, Checkpoints.stage_ended = timed, counted  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder:
         run(config, read_stream(config.placed(), tell=print), Path(folder))
     print(f"{config.strategy[0]}: {saves} checkpoints of {spent / saves * 1000:.0f} ms")

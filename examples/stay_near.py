@@ -8,6 +8,7 @@ Run the strategy beside replay, or give its plugin to any strategy:
 
 from avalanche.core import SupervisedPlugin
 from avalanche.training.templates import SupervisedTemplate
+from torch import Tensor
 
 
 class Pull(SupervisedPlugin):
@@ -16,7 +17,7 @@ class Pull(SupervisedPlugin):
     def __init__(self, strength: float = 0.01) -> None:
         super().__init__()
         self.strength = strength
-        self.old = []
+        self.old: list[Tensor] = []
 
     def before_backward(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Add the distance."""

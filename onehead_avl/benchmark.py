@@ -23,10 +23,10 @@ def main() -> None:
 
     may_hold = "config.json" if config.is_comparison or config.resume else None
     with _claimed(folder, may_hold=None if config.check else may_hold):
-        _run(config.but(output=folder))
+        _run(config.but(output=folder), folder)
 
 
-def _run(config: Config) -> None:
+def _run(config: Config, folder: Path) -> None:
     """Do what the command line asks for, in a folder that is this process's own."""
     print("loading torch and Avalanche", file=sys.stderr)
     quiet_third_parties()
@@ -39,9 +39,9 @@ def _run(config: Config) -> None:
 
     resolved = config.in_each_order()[0].resolved()
     if config.resume and not config.is_comparison:
-        require_same_run(config.output, resolved)
-        if record_in(config.output) is not None:
-            print(f"{config.output} holds a finished run: there is nothing to continue")
+        require_same_run(folder, resolved)
+        if record_in(folder) is not None:
+            print(f"{folder} holds a finished run: there is nothing to continue")
             return
     description = resolved.placed()
     if description.is_drawn and description.file is None:
@@ -51,13 +51,13 @@ def _run(config: Config) -> None:
         )
     stream = read_stream(description, tell=lambda line: print(f"note: {line}", file=sys.stderr))
     if config.check:
-        print(f"\n{look(stream, config.output)}\n\nwritten to {config.output}\n")
+        print(f"\n{look(stream, folder)}\n\nwritten to {folder}\n")
         return
     cache = BaselineCache(stream)
     if config.is_comparison:
-        compare_strategies(config, stream, cache)
+        compare_strategies(config, folder, stream, cache)
     else:
-        print(f"\n{run_and_keep(resolved, stream, config.output, cache)}\n\nwritten to {config.output}\n")
+        print(f"\n{run_and_keep(resolved, stream, folder, cache)}\n\nwritten to {folder}\n")
 
 
 @contextmanager

@@ -83,7 +83,7 @@ class Description:
         for each in self.experiences:
             source = replace(each.source, size=size)
             if self.file is None:
-                source = replace(source, path=None if data is None else data / each.source.path)
+                source = replace(source, path=None if data is None else data / each.source.on_disk)
                 each = replace(each, format=DRAWN if data is None else each.format)
             placed.append(replace(each, source=source))
         return replace(self, experiences=tuple(placed))

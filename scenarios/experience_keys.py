@@ -62,7 +62,7 @@ def read_experience(node: Node, reader: NodeReader, folder: Path | None) -> tupl
         source = Source(read.path(layout, folder), train, val, names, read.ignored(names or {}))
     if kind and layout:
         read.matches(kind, layout)
-    if len(reader) > start:
+    if name is None or kind is None or len(reader) > start:
         return keys, None
     where = f"{reader.file}:{line_of(node)}"
     return keys, Described(name, kind, source, where, layout, classes, head or name, domain)
@@ -211,7 +211,8 @@ class _ExperienceKeys:
         values = [self.reader.whole(node, "names", _LARGEST_CLASS) for node, _ in pairs]
         names = [self.reader.name(node, "names") for _, node in pairs]
         self.each_once("names", names, [node for _, node in pairs])
-        return {value: name for value, name in zip(values, names, strict=True) if None not in (value, name)}
+        both = zip(values, names, strict=True)
+        return {value: name for value, name in both if value is not None and name is not None}
 
     def ignored(self, names: Collection[int]) -> tuple[int, ...]:
         """The mask values that are neither learned nor scored."""

@@ -36,7 +36,7 @@ def reader_of(described: Described, kind: Kind) -> tuple[str, Reader]:
     if layout == DRAWN:
         return layout, _drawn_reader(described, kind)
     if layout is not None and ":" in layout:
-        return layout, _brought_along(described, kind)
+        return layout, _brought_along(described, layout, kind)
     if source.path is None or not os.path.exists(source.path):
         problem = f"expected the images of experience {described.name}, found none; put them there or correct the path"
         raise Fault(source.path or Path(described.where), problem)
@@ -57,7 +57,7 @@ def _recognised(described: Described, kind: Kind, fitting: Sequence[Format]) -> 
             return each
     names = ", ".join(each.name for each in fitting) or "none"
     raise Fault(
-        described.source.path,
+        described.source.on_disk,
         f"expected a layout of {kind.name} images ({names}) with train or val, recognised none; correct the path of "
         f"experience {described.name}, or name the layout with format",
     )
@@ -99,10 +99,10 @@ def _drawn_reader(described: Described, kind: Kind) -> Reader:
     return read
 
 
-def _brought_along(described: Described, kind: Kind) -> Reader:
+def _brought_along(described: Described, path: str, kind: Kind) -> Reader:
     """A reader by import path, whose answers are checked."""
     try:
-        function = import_attribute(described.format)
+        function = import_attribute(path)
     except UsageError as error:
         raise UsageError(f"{described.where}: format: {error}") from error
     if not callable(function):
@@ -117,9 +117,9 @@ def _brought_along(described: Described, kind: Kind) -> Reader:
             good = False
         if not good:
             wanted = f"samples with {', '.join(kind.parts)} and class names"
-            raise UsageError(f"{described.where}: format: expected {described.format} to return {wanted}")
+            raise UsageError(f"{described.where}: format: expected {path} to return {wanted}")
         if classes is not None and tuple(found) != tuple(classes):
-            problem = f"expected {described.format} to map {split} to the classes {', '.join(classes)}"
+            problem = f"expected {path} to map {split} to the classes {', '.join(classes)}"
             raise UsageError(f"{described.where}: format: {problem}, got {', '.join(found)}")
         return list(samples), tuple(found)
 

@@ -164,7 +164,7 @@ def _experience(described: Described, of: _Set, findings: list[Finding], tell: T
     kind, classes = whole.kind, whole.classes
     splits = {"train": list(whole.train), "val": list(whole.val)}
     if described.classes is not None:
-        chosen = _chosen(described, kind, classes)
+        chosen = _chosen(described, described.classes, kind, classes)
         own = kind.selected_classes(classes, chosen)
         new = _new_indices(described, classes, chosen, own)
         splits = {split: _selected(samples, described, kind, new) for split, samples in splits.items()}
@@ -178,18 +178,20 @@ def _experience(described: Described, of: _Set, findings: list[Finding], tell: T
     return Experience(described.name, kind, classes, train, val, head, whole.root)
 
 
-def _chosen(described: Described, kind: Kind, classes: tuple[str, ...]) -> tuple[str, ...]:
+def _chosen(
+    described: Described, asked: tuple[str, ...] | Share, kind: Kind, classes: tuple[str, ...]
+) -> tuple[str, ...]:
     """The classes that a description chooses; a share is one of those that are not always there.
 
     Raises:
         Fault: A share is empty.
     """
-    if not isinstance(described.classes, Share):
-        return described.classes
+    if not isinstance(asked, Share):
+        return asked
     background = kind.always_there(classes)
-    chosen = described.classes.chosen(tuple(name for name in classes if name not in background))
+    chosen = asked.chosen(tuple(name for name in classes if name not in background))
     if not chosen:
-        share = f"{described.classes.number}/{described.classes.of}"
+        share = f"{asked.number}/{asked.of}"
         problem = f"classes: {share} of {len(classes)} classes is none; take fewer parts"
         raise Fault(Path(described.where), problem)
     return chosen

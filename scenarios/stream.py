@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from avalanche.benchmarks import CLScenario, benchmark_from_datasets, with_task_labels
 from avalanche.benchmarks.utils import DataAttribute, TaskAwareSupervisedClassificationDataset, TaskLabels
-from torch.utils.data import Dataset
 
 from onehead_avl.errors import UsageError
 from onehead_avl.model.layout import Layout
@@ -44,7 +43,9 @@ def avalanche_benchmark(stream: Stream, size: int, order: Sequence[str] | None =
     return with_task_labels(benchmark_from_datasets(train=train, test=test))
 
 
-def _avalanche(samples: Dataset, task: int, layout: Layout) -> TaskAwareSupervisedClassificationDataset:
+def _avalanche(
+    samples: TrainingSet | EvaluationSet, task: int, layout: Layout
+) -> TaskAwareSupervisedClassificationDataset:
     """Give samples what Avalanche's strategies ask of a data set: integer targets and task labels.
 
     An integer target is an output channel to some strategies and a group to others; going round the channels of the

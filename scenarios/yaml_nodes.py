@@ -161,8 +161,8 @@ class NodeReader:
 class _RefusedError(Exception):
     """YAML that is not read."""
 
-    def __init__(self, node: yaml.Event, problem: str) -> None:
-        self.line = node.start_mark.line + 1
+    def __init__(self, line: int, problem: str) -> None:
+        self.line = line
         super().__init__(problem)
 
 
@@ -174,15 +174,16 @@ class _Loader(yaml.SafeLoader):
 
     nested = 0
 
-    def compose_node(self, parent: Node | None, index: Node | int | None) -> Node | None:
+    def compose_node(self, parent: Node | None, index: int) -> Node | None:
         event = self.peek_event()
+        line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
             raise _RefusedError(
-                event, f"expected values written out, found the alias *{shortened(event.anchor)}; copy it"
+                line, f"expected values written out, found the alias *{shortened(str(event.anchor))}; copy it"
             )
         if self.nested == MOST_NESTED:
             raise _RefusedError(
-                event, f"expected a stream's description, found {MOST_NESTED} levels of lists; remove some"
+                line, f"expected a stream's description, found {MOST_NESTED} levels of lists; remove some"
             )
         self.nested += 1
         node = super().compose_node(parent, index)

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 from avalanche.benchmarks.utils import (
@@ -94,12 +95,12 @@ class FeatureDistillation(FeatureDistillationPlugin):
 
 
 @savable
-def _remember(head: nn.Module, inputs: tuple) -> None:
+def _remember(head: Any, inputs: tuple) -> None:
     (head.input,) = inputs
 
 
 @savable
-def _show(model: nn.Module, inputs: tuple, output: Tensor) -> None:
+def _show(model: Any, inputs: tuple, output: Tensor) -> None:
     model.features, model.head.input = model.head.input, None
 
 
@@ -206,7 +207,7 @@ def _drawn_once(dataset: TaskAwareSupervisedClassificationDataset) -> TaskAwareS
 class _Views(Dataset):
     """Draws one view of all samples again and again, from a seed: that needs less memory than pictures."""
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: AvalancheDataset) -> None:
         self._dataset = dataset
         self._seed = int(torch.randint(2**62, ()))
 

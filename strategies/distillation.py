@@ -8,7 +8,7 @@ backbone learned, and what it knows of classes is worth keeping for what is to c
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from avalanche.core import SupervisedPlugin
@@ -16,7 +16,7 @@ from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from onehead_avl.model.layout import Part
+from onehead_avl.model.layout import Layout, Part
 from onehead_avl.model.network import OneHeadNet
 
 
@@ -62,19 +62,27 @@ class Distillation(SupervisedPlugin):
         """Add the loss of the current minibatch."""
         if self.teacher is None:
             return
-        heads = self._heads()
-        with torch.no_grad():
-            features = self.teacher.backbone(strategy.mb_x)
-            wanted = self.teacher.head(self.teacher.neck(features)) if heads else None
-        for tasks in heads:
-            own = torch.stack([strategy.mb_y.of(task) for task in tasks]).any(dim=0)
-            chosen = own if own.any() else torch.ones_like(own)
-            part = self.teacher.layout.parts[tasks[0]]
-            loss = part.kind.distillation(part.of(strategy.mb_output[chosen]), part.of(wanted[chosen]))
-            strategy.loss = strategy.loss + self._weight(part) * loss
-        if self._features_weight and self.teacher.backbone.pretrained:
-            strategy.loss = strategy.loss + self._features_weight * feature_distillation(self._features, features[-1])
+        for term in self._terms(strategy, self.teacher):
+            strategy.loss = strategy.loss + term
         self._features = None
+
+    def _terms(self, strategy: SupervisedTemplate, teacher: OneHeadNet) -> Iterator[Tensor]:
+        """What is added to the loss, weighted: a term for each part that was learned, and one for the features."""
+        heads = self._heads(teacher.layout)
+        with torch.no_grad():
+            features = teacher.backbone(strategy.mb_x)
+        if heads:
+            with torch.no_grad():
+                wanted = teacher.head(teacher.neck(features))
+            for tasks in heads:
+                own = torch.stack([strategy.mb_y.of(task) for task in tasks]).any(dim=0)
+                chosen = own if own.any() else torch.ones_like(own)
+                part = teacher.layout.parts[tasks[0]]
+                loss = part.kind.distillation(part.of(strategy.mb_output[chosen]), part.of(wanted[chosen]))
+                yield self._weight(part) * loss
+        if self._features_weight and teacher.backbone.pretrained:
+            assert self._features is not None  # the hook of this forward pass has remembered them
+            yield self._features_weight * feature_distillation(self._features, features[-1])
 
     def after_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Note what was learned."""
@@ -83,11 +91,11 @@ class Distillation(SupervisedPlugin):
     def _weight(self, part: Part) -> float:
         return self._weights.get(part.kind.name, 1.0)
 
-    def _heads(self) -> list[list[int]]:
+    def _heads(self, layout: Layout) -> list[list[int]]:
         """The task labels of what was learned, those that share a part of the output together; none without weight."""
         heads: dict[str, list[int]] = {}
         for task in sorted(self._learned):
-            part = self.teacher.layout.parts[task]
+            part = layout.parts[task]
             if self._weight(part):
                 heads.setdefault(part.head, []).append(task)
         return list(heads.values())

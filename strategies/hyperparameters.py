@@ -48,7 +48,7 @@ def _like(usual: Option, value: str) -> Option | None:
         number = type(usual)(value)
     except ValueError:
         return None
-    return number if math.isfinite(number) else None
+    return None if isinstance(number, float) and not math.isfinite(number) else number
 
 
 def _parsed(value: str) -> Option:

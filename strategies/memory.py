@@ -1,19 +1,22 @@
 """Memories of samples: that of the challenge, segmentation samples and nothing else, and Avalanche's."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import torch
 from avalanche.benchmarks import DatasetExperience
+from avalanche.benchmarks.utils import AvalancheDataset
 from avalanche.training.plugins import ReplayPlugin
 from avalanche.training.storage_policy import ClassBalancedBuffer, ExperienceBalancedBuffer, ReservoirSamplingBuffer
 from avalanche.training.templates import SupervisedTemplate
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import default_collate
 
 from onehead_avl.system.savable import savable
 
 
 class _Current:
     """Answers ``update``, which plugins of Avalanche 0.6 still call, without the warning that it is deprecated."""
+
+    post_adapt: Callable[..., None]
 
     def update(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Offer the samples of the current experience."""
@@ -78,7 +81,7 @@ class Endless:
         share: Samples of each group in a minibatch; a smaller group gives all it has.
     """
 
-    def __init__(self, groups: Sequence[Dataset], share: int) -> None:
+    def __init__(self, groups: Sequence[AvalancheDataset], share: int) -> None:
         self._groups = list(groups)
         self._share = share
         self._left: list[list[int]] = [[] for _ in groups]

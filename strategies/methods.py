@@ -104,7 +104,7 @@ def rwalk(setting: Setting, options: Options) -> Plugins:
 
 def lwf(setting: Setting, options: Options) -> Plugins:
     """Avalanche's plugin, for every old task."""
-    return [LwF(options["alpha"], options["temperature"])]
+    return [LwF(float(options["alpha"]), float(options["temperature"]))]
 
 
 def lfl(setting: Setting, options: Options) -> Plugins:

@@ -66,6 +66,7 @@ class Optimisation(SupervisedPlugin):
 
     def after_update(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Advance the schedule."""
+        assert self._schedule is not None
         self._schedule.step()
 
     def after_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:

@@ -62,13 +62,13 @@ from scenarios.samples.pictures import read_rgb
 from scenarios.samples.sample import Sample
 
 def recognises(source):
-    return (source.path / "train.list").is_file()
+    return (source.on_disk / "train.list").is_file()
 
 def read(source, split, findings, classes):
     samples = []
-    for line in (source.path / f"{split}.list").read_text().splitlines():
+    for line in (source.on_disk / f"{split}.list").read_text().splitlines():
         name, label = line.split()
-        samples.append(Sample(name, read_rgb(source.path / name), {"label": int(label)}))
+        samples.append(Sample(name, read_rgb(source.on_disk / name), {"label": int(label)}))
     return samples, ("even", "odd")
 """
 

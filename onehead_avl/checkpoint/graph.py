@@ -45,9 +45,9 @@ Table = list[list]
 
 _NOTHING = object()
 _PLAIN = (type(None), bool, int, float, str, bytes, torch.device, torch.dtype, torch.Size)
-_FACTORIES = {made.__name__: made for made in (dict, list, set, int, float)}
-_MAPPINGS = {made.__name__: made for made in (dict, OrderedDict, defaultdict)}
-_SEQUENCES = {made.__name__: made for made in (list, set, deque)}
+_FACTORIES: dict[str, Any] = {made.__name__: made for made in (dict, list, set, int, float)}
+_MAPPINGS: dict[str, Any] = {made.__name__: made for made in (dict, OrderedDict, defaultdict)}
+_SEQUENCES: dict[str, Any] = {made.__name__: made for made in (list, set, deque)}
 _OPTIMIZERS = {made.__name__: made for made in (SGD, AdamW)}
 _KEPT = (
     FunctionType, BuiltinFunctionType, MethodType, ModuleType, type, io.IOBase, Path, DataLoader, Dataset, CLExperience,
@@ -229,7 +229,7 @@ class _Decoder:
         elif name == "defaultdict":
             if factory is not None and factory not in _FACTORIES:
                 raise Unsavable(f"{path}: expected a dictionary with the factory {factory}, found none")
-            made = defaultdict(_FACTORIES.get(factory))
+            made = defaultdict(None if factory is None else _FACTORIES[factory])
         else:
             made = _MAPPINGS[name]()
         self._keep(number, made)
@@ -246,9 +246,9 @@ class _Decoder:
         made.set_state(state)
         return made
 
-    def _optimizer(self, number: int, found: Any, path: str, name: str, held: tuple) -> Optimizer:
+    def _optimizer(self, number: int, found: Any, path: str, name: str, encoded: tuple) -> Optimizer:
         same = type(found).__name__ == name and isinstance(found, Optimizer)
-        held = self.value(held, {"groups": found.param_groups, "state": {}} if same else _NOTHING, path)
+        held = self.value(encoded, {"groups": found.param_groups, "state": {}} if same else _NOTHING, path)
         if not same:
             if name not in _OPTIMIZERS:
                 raise Unsavable(f"{path}: expected an optimizer {name}, found {_called(found)}")

@@ -9,7 +9,7 @@ passed over, and the state is restored.
 import math
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ class Checkpoints(SupervisedPlugin):
         self.untrained: Scores | None = None
         self._base: dict | None = None
         self._target: dict | None = None
-        self._place = {"stage": 0, "epoch": 0, "iteration": 0, "random": {}}
+        self._place: dict[str, Any] = {"stage": 0, "epoch": 0, "iteration": 0, "random": {}}
         self._began = 0.0
         self._enabled = True
         self._saved, self._cost = -math.inf, 0.0  # when the last checkpoint was written, and how long that took
@@ -129,7 +129,7 @@ class Checkpoints(SupervisedPlugin):
             if time.perf_counter() - self._saved >= self._cost / SHARE:
                 self._save(strategy)
         elif self._target["iteration"] == 0:
-            self._reach(strategy)
+            self._reach(strategy, self._target)
         else:
             set_random_state(self._target["random_of_epoch"])
             self._place["iteration"] = self._target["iteration"]
@@ -138,7 +138,7 @@ class Checkpoints(SupervisedPlugin):
     def before_training_iteration(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Save the state every so many iterations and when the run is to stop, or restore it."""
         if self._target is not None:
-            self._reach(strategy)
+            self._reach(strategy, self._target)
         elif STOP.requested or (self._place["iteration"] and self._place["iteration"] % self.every == 0):
             self._save(strategy)
         self._stop()
@@ -160,8 +160,8 @@ class Checkpoints(SupervisedPlugin):
             how = "the same command with --resume continues" if self._enabled else "it cannot be continued"
             raise Stopped(f"stopped by {STOP.requested}; {how}", STOP.status)
 
-    def _reach(self, strategy: SupervisedTemplate) -> None:
-        target, self._target = self._target, None
+    def _reach(self, strategy: SupervisedTemplate, target: dict) -> None:
+        self._target = None
         if isinstance(strategy.dataloader, _Rest):
             strategy.dataloader = strategy.dataloader.whole
         if target["iteration"] and not torch.equal(_picture_sums(strategy), target["pictures"]):
@@ -249,7 +249,7 @@ def _progress(found: dict) -> tuple[int, int, int]:
 class _Rest:
     """What is left of an epoch's minibatches after the first ones."""
 
-    def __init__(self, whole: Iterable, passed: int) -> None:
+    def __init__(self, whole: Collection, passed: int) -> None:
         self.whole = whole
         self._passed = passed
 

@@ -11,7 +11,7 @@ from typing import Protocol
 from avalanche.evaluation import GenericPluginMetric, PluginMetric
 from avalanche.evaluation.metric_results import MetricResult, MetricValue
 from avalanche.evaluation.metric_utils import get_metric_name
-from avalanche.evaluation.metrics import EpochLoss, GenericExperienceForgetting, GenericStreamForgetting
+from avalanche.evaluation.metrics import EpochLoss, Forgetting, GenericExperienceForgetting, GenericStreamForgetting
 from avalanche.evaluation.metrics.mean import Mean
 from avalanche.logging import BaseLogger
 from avalanche.training.plugins import EvaluationPlugin
@@ -25,7 +25,9 @@ from onehead_avl.model.layout import Layout
 class NamedMetric(Protocol):
     """What scores are made of: a metric with one or more named values, ``None`` where nothing was measured."""
 
-    names: tuple[str, ...]
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the values."""
 
     def result(self) -> dict[str, float | None]:
         """A value for each name."""
@@ -151,9 +153,10 @@ class _ReadsScore:
     UNSAVED = frozenset(("_metrics", "_current_metric"))
     kind: str
     sign = 1
+    forgetting: Forgetting
 
     def __init__(self, metrics: Mapping[int, NamedMetric], name: str, higher_is_better: bool) -> None:
-        super().__init__(None)
+        super().__init__(None)  # type: ignore[call-arg]  # Avalanche's class, which stands behind this one
         self._metrics = metrics
         self.name = name
         self.higher_is_better = higher_is_better
@@ -172,7 +175,7 @@ class _ReadsScore:
     def after_eval_exp(self, strategy: SupervisedTemplate) -> MetricResult:
         if self.metric_result(strategy) is None:
             return None
-        return super().after_eval_exp(strategy)
+        return super().after_eval_exp(strategy)  # type: ignore[misc]  # likewise
 
     def result_key(self, k: int) -> float | None:
         forgetting = self.forgetting.result_key(k=k)

@@ -34,7 +34,8 @@ def boxes_of(parameters: Tensor) -> Tensor:
     Returns:
         ``(B, H * W, 4)`` ``x1, y1, x2, y2`` in network pixels.
     """
-    centres = cell_centres(*parameters.shape[-2:], parameters.device)
+    height, width = parameters.shape[-2:]
+    centres = cell_centres(height, width, parameters.device)
     offset, log_size = parameters.flatten(2).transpose(1, 2).split(2, dim=2)
     centre = centres + offset * STRIDE
     half = log_size.clamp(max=_MAX_LOG).exp() * (4 * STRIDE / 2)

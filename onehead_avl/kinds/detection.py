@@ -47,6 +47,7 @@ class CocoAP(Metric):
     """
 
     values = (MetricName("AP50"), MetricName("AP"))
+    _matches: CocoMatches | None
 
     def count(self, logits: Tensor, target: Target) -> None:
         """Keep the boxes found and annotated."""
@@ -62,7 +63,7 @@ class CocoAP(Metric):
         """Drop the boxes."""
         self._predictions: list[Detections] = []
         self._truths: list[Truth] = []
-        self._matches: CocoMatches | None = None
+        self._matches = None
 
     def __len__(self) -> int:
         return len(self._truths)

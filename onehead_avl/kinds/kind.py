@@ -46,7 +46,7 @@ class Metric(ABC):
         values: What it measures, the most important value first.
     """
 
-    values: ClassVar[tuple[MetricName, ...]]
+    values: tuple[MetricName, ...]
 
     def __init__(self, classes: Sequence[str]) -> None:
         self.classes = tuple(classes)
@@ -105,12 +105,8 @@ class Together(Metric):
 
     def __init__(self, metrics: Sequence[Metric]) -> None:
         self.metrics = tuple(metrics)
+        self.values = tuple(value for metric in self.metrics for value in metric.values)
         super().__init__(self.metrics[0].classes)
-
-    @property
-    def values(self) -> tuple[MetricName, ...]:
-        """What they measure, one after the other."""
-        return tuple(value for metric in self.metrics for value in metric.values)
 
     def count(self, logits: Tensor, target: Target) -> None:
         """Have each count a batch."""

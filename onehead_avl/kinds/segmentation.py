@@ -60,13 +60,13 @@ class MeanIoU(Metric):
 
     def compute(self, images: Sequence[int]) -> Values:
         """Compute mIoU from the sum of the images' matrices."""
-        return {"mIoU": mean_iou(sum(self._confusion[image] for image in images))}
+        return {"mIoU": mean_iou(torch.stack([self._confusion[image] for image in images]).sum(dim=0))}
 
     def per_class(self) -> dict[str, Values]:
         """Compute the IoU of each class; ``None`` for one that neither occurs nor is predicted."""
         if not self._confusion:
             return {"IoU": dict.fromkeys(self.classes)}
-        values = class_iou(sum(self._confusion)).tolist()
+        values = class_iou(torch.stack(self._confusion).sum(dim=0)).tolist()
         return {"IoU": {name: None if v != v else v for name, v in zip(self.classes, values, strict=True)}}
 
 
@@ -89,7 +89,7 @@ class Segmentation(Kind):
         height, width = (side * STRIDE // _LOSS_STRIDE for side in logits.shape[-2:])
         logits = interpolate(logits, size=(height, width), mode="bilinear", align_corners=False)
         masks, sizes = target.parts["mask"], target.size.tolist()
-        mask = torch.cat([_resized(masks[i], *sizes[i], height, width) for i in range(len(target))]).long()
+        mask = torch.cat([_resized(masks[i], sizes[i], height, width) for i in range(len(target))]).long()
         loss = cross_entropy(logits, mask, ignore_index=VOID, reduction="none")
         return loss.sum(dim=(1, 2)) / (mask != VOID).sum(dim=(1, 2)).clamp(min=1)
 
@@ -143,8 +143,9 @@ class Segmentation(Kind):
         return {"mask": lookup[annotation["mask"].long()]}
 
 
-def _resized(mask: Tensor, rows: int, columns: int, height: int, width: int) -> Tensor:
+def _resized(mask: Tensor, size: Sequence[int], height: int, width: int) -> Tensor:
     """Bring the mask of one image, without its padding, to another size: ``(1, height, width)``."""
+    rows, columns = size
     return interpolate(mask[None, None, :rows, :columns], size=(height, width), mode="nearest-exact")[:, 0]
 
 

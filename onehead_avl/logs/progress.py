@@ -25,8 +25,7 @@ class Progress(BaseLogger, SupervisedPlugin):
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__()
         self._names = tuple(names)
-        self._training: tqdm | None = None
-        self._evaluation: tqdm | None = None
+        self._training = self._evaluation = tqdm(disable=True)
 
     def log_single_metric(self, name: str, value: object, x_plot: int) -> None:
         """Nothing: the text log holds the values."""
@@ -68,9 +67,8 @@ class Progress(BaseLogger, SupervisedPlugin):
 
     def close(self) -> None:
         """End what is shown, wherever training was interrupted."""
-        for bar in (self._training, self._evaluation):
-            if bar is not None:
-                bar.close()
+        self._training.close()
+        self._evaluation.close()
 
 
 def _bar(description: str, total: int, leave: bool = True) -> tqdm:

@@ -1,5 +1,7 @@
 """The network: a backbone, one FPN layer, and one branch that emits all experiences at once."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
@@ -63,6 +65,7 @@ class OneHeadNet(nn.Module):
     ) -> None:
         super().__init__()
         self.layout = layout
+        self.width = channels
         self.backbone = Backbone(backbone, pretrained=weights is not None if pretrained is None else pretrained)
         if weights is not None:
             load_backbone(self.backbone, weights)
@@ -77,11 +80,6 @@ class OneHeadNet(nn.Module):
         self._start_quietly()
 
     @property
-    def width(self) -> int:
-        """The channels of the neck, which the head sees."""
-        return self.head[0].in_channels
-
-    @property
     def output_layer(self) -> str:
         """The name of the module that emits the output, as ``named_modules`` has it."""
         return f"head.{len(self.head) - 1}"
@@ -89,15 +87,17 @@ class OneHeadNet(nn.Module):
     @property
     def last(self) -> nn.Conv2d:
         """The module that emits the output."""
-        return self.head[-1]
+        return cast(nn.Conv2d, self.head[-1])
 
     def _start_quietly(self) -> None:
         """Begin with small output weights, and with the biases that each kind of task asks for."""
-        nn.init.normal_(self.last.weight, std=0.01)
-        nn.init.zeros_(self.last.bias)
+        weight, bias = self.last.weight, self.last.bias
+        assert bias is not None  # no normalisation follows
+        nn.init.normal_(weight, std=0.01)
+        nn.init.zeros_(bias)
         with torch.no_grad():
             for part in self.layout.heads:
-                self.last.bias[part.channels.start : part.channels.stop] = part.kind.start(part.classes)
+                bias[part.channels.start : part.channels.stop] = part.kind.start(part.classes)
 
     def forward(self, image: Tensor) -> Tensor:
         """Map images to the output of all experiences.

@@ -99,8 +99,8 @@ def _plan(
         findings += compare_categories(detection["train"].content, detection["val"].content)
     findings += drop_repeated(source, pictures)
     findings += drop_lonely_classes(pictures)
-    for finding in findings or ["nothing is wrong with it"]:
-        say(f"{source}: {finding}")
+    for line in map(str, findings) if findings else ["nothing is wrong with it"]:
+        say(f"{source}: {line}")
     for (task, split), found in pictures.items():
         if not found:
             raise DataError(
@@ -134,7 +134,7 @@ def compare_categories(train: dict[str, Any], val: dict[str, Any]) -> list[Findi
         found.append(f"train and val number their categories differently ({shown}); both get COCO's numbers by name")
     elif any(number != COCO_IDS.get(name) for name, number in (ids[0] | ids[1]).items()):
         found.append("categories are not numbered as COCO's; they get its numbers by name")
-    for split, here, there in (("train", *ids), ("val", *reversed(ids))):
+    for split, here, there in (("train", ids[0], ids[1]), ("val", ids[1], ids[0])):
         lonely = sorted(here.keys() - there.keys())
         if lonely:
             found.append(f"only {split} lists {', '.join(lonely)}; both files list all categories now")
@@ -210,7 +210,7 @@ def _annotations(pictures: Sequence[Existing], detection: dict[str, Detection], 
     categories = {numbers[entry["name"]]: entry | {"id": numbers[entry["name"]]} for entry in reversed(entries)}
     content = detection[split].content
     names = {entry["id"]: entry["name"] for entry in content["categories"]}
-    images = [each.image for each in pictures]
+    images = [each.image for each in pictures if each.image is not None]  # pictures of detection all have an entry
     ids = {image["id"] for image in images}
     return content | {
         "categories": [categories[number] for number in sorted(categories)],

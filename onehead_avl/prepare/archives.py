@@ -115,7 +115,9 @@ class TarTree(Tree):
         super().__init__(path, _within(prefix, (each.name for each in members if each.isreg())))
 
     def _read(self, name: str) -> bytes:
-        with self._tar.extractfile(self._members[name]) as file:
+        file = self._tar.extractfile(self._members[name])
+        assert file is not None  # all members that are kept are regular files
+        with file:
             return file.read()
 
 

@@ -67,7 +67,7 @@ class Coco(OfficialSet):
         official = self.pools[split]
         part = self._parts[official]
         images = [self._image(candidate) for candidate in chosen]
-        found = {
+        found: dict[str, Any] = {
             **part.about,
             "categories": part.categories,
             "images": images,
@@ -103,7 +103,7 @@ class _Part:
 
     def __init__(self, content: bytes, where: str, categories: Sequence[str]) -> None:
         found = parse_instances(content, where)
-        self.about = {key: found[key] for key in ("info", "licenses") if key in found}
+        self.about: dict[str, Any] = {key: found[key] for key in ("info", "licenses") if key in found}
         wanted = (each for each in found["categories"] if each["name"] in categories)
         self.categories = sorted(wanted, key=lambda each: each["id"])
         self._names = {each["id"]: each["name"] for each in self.categories}

@@ -49,8 +49,7 @@ class Run:
 
     def value(self, measure: Measure, quantity: str) -> float | None:
         """A quantity of a metric: an attribute of its outcome; ``None`` if it was not measured."""
-        outcome = None if self.record is None else self.record.outcome(measure)
-        if outcome is None:
+        if self.record is None or (outcome := self.record.outcome(measure)) is None:
             return None
         if self.record.separate:  # a network for each experience forgets nothing: what it learned is what it ends with
             if quantity == "final":
@@ -90,6 +89,11 @@ class Entry:
     def finished(self) -> list[Run]:
         """The runs that did not fail."""
         return [run for run in self.runs if run.record is not None]
+
+    @property
+    def records(self) -> list[Record]:
+        """What those left."""
+        return [run.record for run in self.runs if run.record is not None]
 
     @property
     def failed(self) -> list[Run]:
@@ -135,7 +139,7 @@ class Comparison:
     def measures(self) -> list[Measure]:
         """Every metric of the experiences that some run learned, as the stream defines them."""
         learned = {name for order in self.orders for name in order}
-        records = [run.record for entry in self.entries for run in entry.finished]
+        records = [record for entry in self.entries for record in entry.records]
         found = {measure.title: measure for record in records for measure in record.measures}
         return [measure for measure in found.values() if measure.experience in learned]
 
@@ -172,7 +176,7 @@ def compare(runs: Sequence[Run], reference: str | None = None) -> Comparison:
 def _is_baseline(entry: Entry) -> bool:
     """Whether it learned a network for each experience, or all experiences at once."""
     return any(
-        run.record.separate or any(len(stage.experiences) > 1 for stage in run.record.stages) for run in entry.finished
+        record.separate or any(len(stage.experiences) > 1 for stage in record.stages) for record in entry.records
     )
 
 
@@ -189,12 +193,12 @@ def as_csv(comparison: Comparison) -> str:
                 continue
             common |= {"status": "finished", **{name: run.cost(name) for name in COSTS}}
             for outcome in run.record.outcomes:
-                table.writerow(common | _row(run, outcome.measure))
+                table.writerow(common | _row(run, run.record, outcome.measure))
     return file.getvalue()
 
 
-def _row(run: Run, measure: Measure) -> dict:
-    low, high = run.record.intervals.get(measure.experience, {}).get(measure.metric) or (None, None)
+def _row(run: Run, record: Record, measure: Measure) -> dict:
+    low, high = record.intervals.get(measure.experience, {}).get(measure.metric) or (None, None)
     return {
         "experience": measure.experience,
         "metric": measure.metric,
@@ -253,7 +257,8 @@ def stability(run: Run) -> float | None:
 
 
 def _mean_share(run: Run, of: str, to: str, names: Sequence[str]) -> float | None:
-    measures: Mapping[str, Measure] = {each.experience: each for each in run.record.measures if each.primary}
+    found = () if run.record is None else run.record.measures
+    measures: Mapping[str, Measure] = {each.experience: each for each in found if each.primary}
     return mean([measures[name].share(run.value(measures[name], of), run.value(measures[name], to)) for name in names])
 
 

@@ -95,7 +95,7 @@ def notes(comparison: Comparison) -> str:
 
 def _image_note(comparison: Comparison) -> list[str]:
     """How far final values would move with other validation images, which no number of seeds tells."""
-    records = [run.record for entry in comparison.entries for run in entry.finished]
+    records = [record for entry in comparison.entries for record in entry.records]
     widths = {}
     for measure in comparison.primary:
         spans = [record.intervals.get(measure.experience, {}).get(measure.metric) for record in records]

@@ -1,5 +1,6 @@
 """What a run costs beside time: the memory of the process, and what the strategy keeps for later."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def _bytes(value: Any, seen: set[int], sample: int) -> int:
     if isinstance(value, nn.Module):
         return sum(_bytes(part, seen, sample) for part in value.state_dict().values())
     if isinstance(value, AvalancheDataset):
-        outputs = getattr(value, "logits", ())  # of dark experience replay
+        outputs: Sequence[Tensor] = getattr(value, "logits", ())  # of dark experience replay
         return len(value) * (sample + (outputs[0].nbytes if len(outputs) else 0))
     if isinstance(value, dict):
         return sum(_bytes(part, seen, sample) for part in value.values())

@@ -9,7 +9,7 @@ from pathlib import Path
 from onehead_avl.errors import OutputError
 from onehead_avl.evaluation.outcomes import Scores
 from onehead_avl.evaluation.record import Record
-from onehead_avl.runs.config import Config, options_that
+from onehead_avl.runs.config import Resolved, options_that
 from onehead_avl.runs.identity import digest_of, digest_of_code, digest_of_file
 from onehead_avl.runs.options import Affects
 from onehead_avl.system.device import choose_device, environment
@@ -33,7 +33,7 @@ class BaselineCache:
         self._common = [digest_of(stream), digest_of_code()]
         self._name = stream.name
 
-    def find(self, config: Config, strategy: str, seed: int) -> Record | None:
+    def find(self, config: Resolved, strategy: str, seed: int) -> Record | None:
         """The results of a baseline that was run before, or ``None``: always with somebody's plugins or kinds."""
         if config.plugin or self._own_kinds:
             return None
@@ -45,11 +45,11 @@ class BaselineCache:
         # The same experiences may have been learned under another name of the stream.
         return replace(record, stream=self._name) if record.strategy == strategy else None
 
-    def single_task(self, config: Config, seed: int) -> Scores:
+    def single_task(self, config: Resolved, seed: int) -> Scores:
         """The single-task values, as far as the cache knows them."""
         return single_task_of(self.find(config, SINGLE_TASK, seed))
 
-    def keep(self, config: Config, strategy: str, seed: int, record: Record) -> None:
+    def keep(self, config: Resolved, strategy: str, seed: int, record: Record) -> None:
         """Keep the results of a baseline; a cache that cannot be written is done without.
 
         Results with somebody's plugins or kinds, whose code may change, are not kept; nor are those of another order of
@@ -64,7 +64,7 @@ class BaselineCache:
         except (OSError, OutputError):
             return
 
-    def _file(self, config: Config, strategy: str, seed: int) -> Path:
+    def _file(self, config: Resolved, strategy: str, seed: int) -> Path:
         config = config.canonical()
         own = {name: getattr(config, name) for name in options_that(Affects.RESULTS, Affects.COURSE)}
         weights = digest_of_file(config.backbone_weights)

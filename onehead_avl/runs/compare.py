@@ -11,7 +11,7 @@ from onehead_avl.report.comparison import Comparison, Run, as_csv, as_json, comp
 from onehead_avl.report.comparison_plots import plot_comparison
 from onehead_avl.report.comparison_table import console, markdown
 from onehead_avl.runs.baselines import BaselineCache, single_task_of
-from onehead_avl.runs.config import Config
+from onehead_avl.runs.config import Config, Resolved
 from onehead_avl.runs.plan import RESULTS, Planned, claim, ended_run, plan
 from onehead_avl.runs.run import run
 from onehead_avl.runs.writing import tables
@@ -21,11 +21,12 @@ from scenarios.experience import Stream
 from strategies.named import is_baseline
 
 
-def compare_strategies(config: Config, stream: Stream, cache: BaselineCache) -> None:
+def compare_strategies(config: Config, folder: Path, stream: Stream, cache: BaselineCache) -> None:
     """Run what is not finished yet, and write the comparison of all that the folder holds.
 
     Args:
-        config: Checked, with ``output``.
+        config: Checked.
+        folder: An existing folder, of this comparison or empty.
         stream: What is learned.
         cache: Finds baselines that were computed before.
 
@@ -34,7 +35,6 @@ def compare_strategies(config: Config, stream: Stream, cache: BaselineCache) -> 
         OutputError: The folder cannot be written, or holds results that cannot be read.
         TrainingError: A run failed; everything else is written first.
     """
-    folder = config.output
     for path in [*config.strategy, *config.plugin]:
         if ":" in path:
             import_attribute(path)  # a wrong path is refused now, not after the runs before it
@@ -60,11 +60,11 @@ def compare_strategies(config: Config, stream: Stream, cache: BaselineCache) -> 
         )
 
 
-def run_and_keep(config: Config, stream: Stream, folder: Path, cache: BaselineCache) -> str:
+def run_and_keep(config: Resolved, stream: Stream, folder: Path, cache: BaselineCache) -> str:
     """Run one strategy with one seed, and keep it if it is a baseline.
 
     Args:
-        config: Resolved, with one strategy and one seed.
+        config: With one strategy and one seed.
         stream: What is learned.
         folder: An existing, empty folder.
         cache: Where baselines are kept.

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from itertools import permutations
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from onehead_avl.errors import UsageError
 from onehead_avl.runs.defaults import DRAWN, REAL, Defaults
@@ -26,6 +26,7 @@ MIN_SIZE = 32
 
 BACKBONES = ("mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_b0")
 
+Same = TypeVar("Same", bound="Config")
 
 _LEAST = {
     "seeds": 0,
@@ -185,8 +186,9 @@ class Config:
         )
         for each in fields(cls):
             parser.add_argument(f"--{each.name.replace('_', '-')}", **argument_of(each))
-        values = vars(parser.parse_args(arguments))
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        values: dict[str, Any] = vars(parser.parse_args(arguments))
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return cls(**values)
 
     @property
     def is_comparison(self) -> bool:
@@ -202,12 +204,15 @@ class Config:
         """
         return read_description(self.stream)
 
-    def but(self, **values: Any) -> "Config":
+    def but(self: Same, **values: Any) -> Same:
         """A copy with other values of some options; the description of the stream is not read again.
 
         So a file that is edited while its stream is learned changes nothing.
         """
-        made = replace(self, **values)
+        return self._same_stream(replace(self, **values))
+
+    def _same_stream(self, made: Same) -> Same:
+        """Hand on the description of the stream, if it was read."""
         if "described" in vars(self) and made.stream == self.stream:
             vars(made)["described"] = self.described
         return made
@@ -216,10 +221,6 @@ class Config:
     def usual(self) -> Defaults:
         """What is usual for the images of the stream."""
         return DRAWN if self.described.on(self.data, MIN_SIZE).is_drawn else REAL
-
-    def placed(self) -> Description:
-        """The description with all that the images depend on; the configuration must be resolved."""
-        return self.described.on(self.data and self.data.absolute(), self.image_size)
 
     def in_each_order(self) -> list["Config"]:
         """This configuration for each order that it asks for: its own, or with ``all`` every permutation.
@@ -235,7 +236,7 @@ class Config:
             for order in permutations(names)
         ]
 
-    def resolved(self) -> "Config":
+    def resolved(self) -> "Resolved":
         """Settle what depends on the stream and its images, as :class:`Defaults` says.
 
         Raises:
@@ -247,20 +248,15 @@ class Config:
         order = self.order or self.described.names
         kinds = {each.name: each.kind for each in self.described.experiences}
         epochs = self.epochs or tuple(usual.epochs_of(kinds[name]) for name in order)
-        return self.but(
-            order=order,
-            epochs=epochs * len(order) if len(epochs) == 1 else epochs,
-            backbone_weights=self.backbone_weights or usual.backbone_weights,
-            image_size=self.image_size or usual.image_size,
-            batch_size=self.batch_size or usual.batch_size,
-            replay_batch=self.replay_batch or usual.replay_batch,
-        )
-
-    def canonical(self) -> "Config":
-        """A resolved configuration with its experiences in the order of the stream's definition."""
-        names = self.described.names
-        pairs = sorted(zip(self.order, self.epochs, strict=True), key=lambda pair: names.index(pair[0]))
-        return self.but(order=tuple(name for name, _ in pairs), epochs=tuple(epochs for _, epochs in pairs))
+        values = {each.name: getattr(self, each.name) for each in fields(self)} | {
+            "order": order,
+            "epochs": epochs * len(order) if len(epochs) == 1 else epochs,
+            "backbone_weights": self.backbone_weights or usual.backbone_weights,
+            "image_size": self.image_size or usual.image_size,
+            "batch_size": self.batch_size or usual.batch_size,
+            "replay_batch": self.replay_batch or usual.replay_batch,
+        }
+        return self._same_stream(Resolved(**values))
 
     def require_sound(self, found: Sequence[str] = ()) -> None:
         """Check every value at once, before anything is read or trained.
@@ -316,6 +312,28 @@ class Config:
     def as_dict(self) -> dict[str, Any]:
         """The configuration as JSON can hold it."""
         return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
+
+
+class Resolved(Config):
+    """A configuration in which everything that depends on the data has its value: of these, none is ``None``."""
+
+    if TYPE_CHECKING:
+        order: tuple[str, ...]
+        epochs: tuple[int, ...]
+        backbone_weights: str
+        image_size: int
+        batch_size: int
+        replay_batch: int
+
+    def placed(self) -> Description:
+        """The description with all that the images depend on."""
+        return self.described.on(self.data and self.data.absolute(), self.image_size)
+
+    def canonical(self) -> "Resolved":
+        """This configuration with its experiences in the order of the stream's definition."""
+        names = self.described.names
+        pairs = sorted(zip(self.order, self.epochs, strict=True), key=lambda pair: names.index(pair[0]))
+        return self.but(order=tuple(name for name, _ in pairs), epochs=tuple(epochs for _, epochs in pairs))
 
 
 def options_that(*affect: Affects) -> list[str]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import onehead_avl
-from onehead_avl.runs.config import Config
+from onehead_avl.runs.config import Resolved
 from onehead_avl.system.device import environment
 from scenarios.experience import Stream
 from scenarios.samples.sample import Sample
@@ -17,7 +17,7 @@ from strategies.hyperparameters import options_of
 _SOURCES = ("onehead_avl", "scenarios", "strategies")
 
 
-def identity(config: Config, stream: Stream, device: torch.device) -> dict:
+def identity(config: Resolved, stream: Stream, device: torch.device) -> dict:
     """All that the results of a run depend on beside its command line; a run that is continued must have the same."""
     return {
         "the data": digest_of(stream),

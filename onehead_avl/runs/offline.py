@@ -51,7 +51,7 @@ def evaluate(
     layout = saved.model.layout
     described = {each.name: each for each in description.on(data, saved.image_size).experiences}
     chosen = _chosen(names, layout, described, str(weights), description.name)
-    saved.model.to(choose_device(device), memory_format=torch.channels_last)
+    saved.model.to(choose_device(device)).to(memory_format=torch.channels_last)
     rows = [["metric", "value", "95 % interval", "images"]]
     for name in chosen:
         part = layout.parts[layout.names.index(name)]

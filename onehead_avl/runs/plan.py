@@ -9,7 +9,7 @@ from pathlib import Path
 from onehead_avl.errors import OutputError, UsageError
 from onehead_avl.evaluation.record import Record
 from onehead_avl.report.comparison import Run
-from onehead_avl.runs.config import Config, changed_options
+from onehead_avl.runs.config import Config, Resolved, changed_options
 from onehead_avl.runs.options import Affects
 from onehead_avl.system.files import write_json
 from strategies.hyperparameters import options_of
@@ -28,11 +28,11 @@ class Planned:
     """A run to be done.
 
     Attributes:
-        config: Resolved, with one strategy, one seed and one order.
+        config: With one strategy, one seed and one order.
         folder: Where to write it.
     """
 
-    config: Config
+    config: Resolved
     folder: Path
 
     @property
@@ -122,12 +122,12 @@ def claim(folder: Path, config: Config) -> None:
         )
 
 
-def require_same_run(folder: Path, config: Config) -> None:
+def require_same_run(folder: Path, config: Resolved) -> None:
     """Refuse to continue what another command began in a folder.
 
     Args:
         folder: Of a single run.
-        config: Resolved.
+        config: Of this command.
 
     Raises:
         UsageError: It was begun with another configuration.
@@ -156,7 +156,7 @@ def ended_run(folder: Path) -> Run | None:
     return Run(failure["strategy"], tuple(failure["order"]), failure["seed"], None, failure["reason"])
 
 
-def _planned(config: Config, strategy: str, seed: int, folder: Path) -> Planned:
+def _planned(config: Resolved, strategy: str, seed: int, folder: Path) -> Planned:
     hyphenated = any("-" in name for name in config.order)
     order = ("," if hyphenated else "-").join(config.order)  # so that no two orders have one name
     if len(order) > LONGEST_ORDER:  # no system has file names of any length

@@ -15,7 +15,7 @@ from onehead_avl.model.criterion import MultiTaskLoss
 from onehead_avl.model.network import OneHeadNet
 from onehead_avl.prepare.manifest import manifest_digest
 from onehead_avl.report.cost import start_peak_memory
-from onehead_avl.runs.config import Config
+from onehead_avl.runs.config import Resolved
 from onehead_avl.system.device import choose_device
 from onehead_avl.system.views import VIEWS
 from scenarios.experience import Stream
@@ -30,7 +30,7 @@ class Prepared:
     """What a run is made of.
 
     Attributes:
-        config: Resolved, with one strategy and one seed.
+        config: With one strategy and one seed.
         stream: What is learned.
         device: Where.
         model: The network, at its start.
@@ -42,7 +42,7 @@ class Prepared:
         memory_is_measured: Whether the largest memory of the process can be told.
     """
 
-    config: Config
+    config: Resolved
     stream: Stream
     device: torch.device
     model: OneHeadNet
@@ -64,11 +64,11 @@ class Prepared:
         return self.config.seeds[0]
 
 
-def prepare(config: Config, stream: Stream) -> Prepared:
+def prepare(config: Resolved, stream: Stream) -> Prepared:
     """Seed all random numbers, and build the network, the benchmark and the strategy.
 
     Args:
-        config: Resolved, with one strategy and one seed. The seed decides the start of the network, the order of the
+        config: With one strategy and one seed. The seed decides the start of the network, the order of the
             samples, the augmentation and the memory.
         stream: What is learned.
 

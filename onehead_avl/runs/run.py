@@ -13,7 +13,7 @@ from onehead_avl.evaluation.outcomes import Scores, Stage
 from onehead_avl.evaluation.record import Record
 from onehead_avl.logs.csv_logger import CSVLogger
 from onehead_avl.logs.tidy_logger import TidyLogger
-from onehead_avl.runs.config import Config
+from onehead_avl.runs.config import Resolved
 from onehead_avl.runs.failures import clear_errors
 from onehead_avl.runs.identity import identity
 from onehead_avl.runs.learn import learn
@@ -31,11 +31,11 @@ LOGS = ("log.txt", "training_results.csv", "eval_results.csv", "metrics.csv")
 """The files that grow while a run is under way."""
 
 
-def run(config: Config, stream: Stream, folder: Path, single_task: Scores | None = None) -> Record:
+def run(config: Resolved, stream: Stream, folder: Path, single_task: Scores | None = None) -> Record:
     """Learn a stream and write the run's folder.
 
     Args:
-        config: The resolved configuration, with one strategy and one seed.
+        config: With one strategy and one seed.
         stream: What is learned.
         folder: An existing, empty folder, or that of the run to be continued.
         single_task: The scores of the same network trained on each experience alone, where known.

@@ -1,6 +1,7 @@
 """The state of every source of random numbers that training draws from."""
 
 import random
+from typing import cast
 
 import numpy
 import torch
@@ -10,7 +11,7 @@ from onehead_avl.system.views import VIEWS
 
 def random_state() -> dict:
     """The state, as plain values and tensors."""
-    name, keys, *rest = numpy.random.get_state()
+    name, keys, *rest = cast(tuple, numpy.random.get_state())
     return {
         "python": random.getstate(),
         "numpy": (name, keys.tolist(), *rest),

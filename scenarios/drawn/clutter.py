@@ -21,10 +21,10 @@ def draw_ground(rng: Generator, size: int) -> Array:
 
 def _blob(rng: Generator, size: int) -> Stamp:
     """An irregular, softly shaded blob."""
-    lobes = [(fold, *(between(rng, -0.12, 0.12) for _ in "xy")) for fold in (2, 3, 4)]
+    lobes = [(fold, between(rng, -0.12, 0.12), between(rng, -0.12, 0.12)) for fold in (2, 3, 4)]
 
     def shape(x: Array, y: Array) -> Array:
-        bulge = 0.65
+        bulge: Array | float = 0.65
         for fold, a, b in lobes:
             cos, sin = turns(x, y, fold)
             bulge = bulge + a * cos + b * sin

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -150,7 +151,7 @@ def compose(rng: Generator, recipe: Recipe, category: int, size: int) -> Scene:
         scene = _try_put(scene, lambda: draw_crowd(rng, size, members))
     categories = [category, *(_any_category(rng) for _ in range(int(rng.random() * recipe.objects)))]
     for each in categories:
-        scene = _try_put(scene, lambda each=each: draw_object(rng, size, each, recipe.side, recipe.centre))
+        scene = _try_put(scene, partial(draw_object, rng, size, each, recipe.side, recipe.centre))
     if rng.random() < 0.5:
         scene = _try_put(scene, lambda: draw_occluder(rng, size))
     return scene

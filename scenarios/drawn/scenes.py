@@ -87,8 +87,8 @@ def draw_crowd(rng: Generator, size: int, category: int) -> Thing:
     x, y = (between(rng, 0.2, 0.8) for _ in "xy")
     stamps = []
     for _ in range(whole(rng, 7, 12)):
-        at = (size * (middle + spread * between(rng, -1, 1)) for middle in (x, y))
-        stamps.append(_draw(rng, size, category, *at, size * between(rng, 0.04, 0.06)))
+        across, down = (size * (middle + spread * between(rng, -1, 1)) for middle in (x, y))
+        stamps.append(_draw(rng, size, category, across, down, size * between(rng, 0.04, 0.06)))
     return Thing(tuple(stamps), category)
 
 
@@ -147,7 +147,7 @@ def class_mask(scene: Scene) -> Array:
 
 def box(visible: Array) -> tuple[int, int, int, int]:
     """The tight ``x1, y1, x2, y2`` box around the true pixels of a mask that has some."""
-    (ys,), (xs,) = visible.any(axis=1).nonzero(), visible.any(axis=0).nonzero()
+    ys, xs = np.flatnonzero(visible.any(axis=1)), np.flatnonzero(visible.any(axis=0))
     return int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1
 
 

@@ -11,7 +11,7 @@ from scenarios.samples.source import SPLITS, Source
 
 def recognises(source: Source) -> bool:
     """Tell whether there is a folder of folders for a split."""
-    splits = [source.path / split for split in SPLITS]
+    splits = [source.on_disk / split for split in SPLITS]
     return any(entry.is_dir() for folder in splits if folder.is_dir() for entry in list_visible(folder))
 
 
@@ -33,7 +33,7 @@ def read(
     Raises:
         Fault: The folder is missing or holds no class folders.
     """
-    folder = require_folder(source.path / split, "class folders such as n01440764")
+    folder = require_folder(source.on_disk / split, "class folders such as n01440764")
     found = tuple(entry.name for entry in list_visible(folder) if entry.is_dir())
     if not found:
         raise Fault(folder, "expected one folder a class, found none; put the class folders there")

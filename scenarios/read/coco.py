@@ -88,11 +88,11 @@ def places(source: Source, split: str) -> tuple[Path, Path]:
     """
     parts = source.split(split)
     if not parts:
-        return source.path / split, source.path / "annotations" / f"mini_instances_{split}2017.json"
+        return source.on_disk / split, source.on_disk / "annotations" / f"mini_instances_{split}2017.json"
     if not {"images", "annotations"} <= parts.keys():
         problem = f"expected {split}: {{images: FOLDER, annotations: FILE}}, got {dict(parts)}; name both"
-        raise Fault(source.path, problem)
-    return source.path / parts["images"], source.path / parts["annotations"]
+        raise Fault(source.on_disk, problem)
+    return source.on_disk / parts["images"], source.on_disk / parts["annotations"]
 
 
 def load_annotations(path: Path) -> dict[str, list]:

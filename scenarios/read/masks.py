@@ -34,9 +34,11 @@ def read(
     """
     parts = source.split(split)
     if not {"images", "masks"} <= parts.keys():
-        raise Fault(source.path, f"expected {split}: {{images: FOLDER, masks: FOLDER}}, got {dict(parts)}; name both")
+        raise Fault(
+            source.on_disk, f"expected {split}: {{images: FOLDER, masks: FOLDER}}, got {dict(parts)}; name both"
+        )
     if not source.names:
-        raise Fault(source.path, "expected names: {VALUE: NAME} for the values of the masks, got none; name them")
-    values, classes = values_of(source.path, source.names, source.ignore, classes)
-    folders = source.path / parts["images"], source.path / parts["masks"]
+        raise Fault(source.on_disk, "expected names: {VALUE: NAME} for the values of the masks, got none; name them")
+    values, classes = values_of(source.on_disk, source.names, source.ignore, classes)
+    folders = source.on_disk / parts["images"], source.on_disk / parts["masks"]
     return read_pairs(folders, PICTURES, values, split, findings), classes

@@ -30,7 +30,7 @@ class Row(NamedTuple):
 
 def recognises(source: Source) -> bool:
     """Tell whether the path is a CSV file."""
-    return source.path.suffix.lower() == ".csv" and source.path.is_file()
+    return source.on_disk.suffix.lower() == ".csv" and source.on_disk.is_file()
 
 
 def read(
@@ -52,7 +52,7 @@ def read(
     Raises:
         Fault: The table cannot be read, or has another header, or no row of the split.
     """
-    path = source.path
+    path = source.on_disk
     rows = rows_of(path, load_rows(path, findings), findings)
     if classes is None:
         classes = sorted({row.label for row in rows if row.split == "train"})

@@ -22,7 +22,7 @@ _FOLDERS = ("JPEGImages", "SegmentationClass")
 
 def recognises(source: Source) -> bool:
     """Tell whether a split has VOC's two sub-folders, or holds masks and images side by side."""
-    return any(_holds_pairs(source.path / split) for split in SPLITS)
+    return any(_holds_pairs(source.on_disk / split) for split in SPLITS)
 
 
 def read(
@@ -46,8 +46,8 @@ def read(
     names = source.names
     if names is None:
         names = {value: name for value, name in enumerate(VOC_CLASSES) if value not in source.ignore}
-    values, classes = values_of(source.path, names, source.ignore, classes)
-    folder = require_folder(source.path / split, "segmentation images (.jpg) and masks (.png)")
+    values, classes = values_of(source.on_disk, names, source.ignore, classes)
+    folder = require_folder(source.on_disk / split, "segmentation images (.jpg) and masks (.png)")
     return read_pairs(folders_of(folder), SUFFIXES, values, split, findings), classes
 
 

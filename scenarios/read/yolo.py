@@ -26,7 +26,7 @@ Box = tuple[list[float], int]
 
 def recognises(source: Source) -> bool:
     """Tell whether the path is a YAML file."""
-    return source.path.suffix.lower() in (".yaml", ".yml") and source.path.is_file()
+    return source.on_disk.suffix.lower() in (".yaml", ".yml") and source.on_disk.is_file()
 
 
 def read(
@@ -51,16 +51,16 @@ def read(
         Fault: The file cannot be read, lacks the split or the names, or has a name that is not among ``classes``; a
             folder is missing or holds no images.
     """
-    content = load_description(source.path)
-    names = names_of(source.path, content)
+    content = load_description(source.on_disk)
+    names = names_of(source.on_disk, content)
     classes = tuple(names.values()) if classes is None else tuple(classes)
     unknown = [name for name in names.values() if name not in classes]
     if unknown:
         problem = f"expected the classes {', '.join(classes)}, found {', '.join(unknown)} too; rename or remove them"
-        raise Fault(source.path, problem)
+        raise Fault(source.on_disk, problem)
     labels = {str(key): classes.index(name) for key, name in names.items()}
 
-    images_in, labels_in = folders_of(source.path, content, split)
+    images_in, labels_in = folders_of(source.on_disk, content, split)
     require_folder(images_in, f"{split} images")
     require_folder(labels_in, f"the text files of the {split} images")
     images = by_stem(list_files(images_in, PICTURES), findings)

@@ -1,7 +1,7 @@
 """Decoding pictures and masks completely, with Pillow at its strictest. Importing it is cheap: no torch."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -48,8 +48,9 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
 
 def _to_indices(picture: Image.Image) -> Image.Image:
     mode = picture.mode
-    if mode == "L" and picture.tile:
-        mode = picture.tile[0][3]  # how it is stored: Pillow would stretch 2 or 4 bits of grey ("L;4") to 8
+    tiles = getattr(picture, "tile", ())
+    if mode == "L" and tiles:
+        mode = tiles[0][3]  # how it is stored: Pillow would stretch 2 or 4 bits of grey ("L;4") to 8
     if picture.mode not in ("P", "L") or mode in ("L;2", "L;4"):
         raise DecodingError(
             f"expected a palette or grey mask of 8 bits (mode P or L), found mode {mode}; "
@@ -58,7 +59,7 @@ def _to_indices(picture: Image.Image) -> Image.Image:
     return picture
 
 
-def _decode(file: File, convert: Callable[[Image.Image], Image.Image], formats: Sequence[str]) -> np.ndarray:
+def _decode(file: File, convert: Callable[[Image.Image], Image.Image], formats: tuple[str, ...]) -> np.ndarray:
     """Return the pixels of ``convert(picture)``; Pillow's warnings are not shown."""
     try:
         with _strict_pillow(), _open(file, formats) as picture:
@@ -73,7 +74,7 @@ def _decode(file: File, convert: Callable[[Image.Image], Image.Image], formats: 
         raise DecodingError(f"the picture cannot be decoded ({reason}); replace or remove the file") from error
 
 
-def _open(file: File, formats: Sequence[str]) -> Image.Image:
+def _open(file: File, formats: tuple[str, ...]) -> Image.Image:
     """Open a picture; only the header is read, and sizes that are suspiciously large are refused."""
     picture = Image.open(file, formats=formats)
     if picture.format == "PNG":

@@ -28,6 +28,17 @@ class Source:
     ignore: tuple[int, ...] = (255,)
     size: int = 128
 
+    @property
+    def on_disk(self) -> Path:
+        """The path, for readers, none of which is asked for images that are drawn.
+
+        Raises:
+            ValueError: It is ``None``.
+        """
+        if self.path is None:
+            raise ValueError("expected the path of images on disk, found None")
+        return self.path
+
     def split(self, name: str) -> Mapping[str, str]:
         """What was said of a split: ``train`` or ``val``."""
         return self.train if name == "train" else self.val

@@ -2,6 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from tqdm import tqdm
 
 from onehead_avl.logs import progress
 from onehead_avl.logs.progress import Progress
@@ -29,7 +30,13 @@ class Bar:
 @pytest.fixture
 def bars(monkeypatch):
     made = []
-    monkeypatch.setattr(progress, "tqdm", lambda **options: made.append(Bar(**options)) or made[-1])
+
+    def bar(disable=False, **options):
+        if not disable:
+            made.append(Bar(**options))
+        return tqdm(disable=True) if disable else made[-1]
+
+    monkeypatch.setattr(progress, "tqdm", bar)
     return made
 
 
