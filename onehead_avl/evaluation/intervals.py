@@ -34,10 +34,10 @@ def image_intervals(metric: Metric) -> dict[str, tuple[float, float] | None]:
     """How far the values of a metric would move with other images of the same kind.
 
     The 95 % percentile bootstrap (Efron, 1979) over the images that the metric has counted, from a fixed seed;
-    ``None`` for a value that cannot be measured.
+    ``None`` for a value that cannot be measured, and of a single image, which says nothing of others.
     """
     n = len(metric)
-    drawn = numpy.random.default_rng(0).integers(n, size=(RESAMPLES, n)).tolist() if n else []
+    drawn = numpy.random.default_rng(0).integers(n, size=(RESAMPLES, n)).tolist() if n > 1 else []
     values = [metric.compute(images) for images in drawn]
     intervals = {}
     for name in metric.names:

@@ -143,6 +143,11 @@ def test_without_pictures_there_is_no_interval(layout):
         assert image_intervals(metric) == dict.fromkeys(metric.names)
 
 
+def test_one_picture_says_nothing_of_others(counted):
+    assert image_intervals(counted(SEG, [3])) == {"mIoU": None}
+    assert image_intervals(counted(SEG, [3, 4]))["mIoU"] is not None
+
+
 def test_what_no_picture_measures_has_no_interval(layout, blank):
     part = layout.parts[DET]
     metric = part.kind.metric(part.classes)
