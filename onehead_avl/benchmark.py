@@ -9,6 +9,7 @@ from pathlib import Path
 from onehead_avl.command import quiet_third_parties, run_command
 from onehead_avl.errors import OutputError, UsageError
 from onehead_avl.runs.config import Config
+from onehead_avl.runs.soundness import require_sound
 from onehead_avl.system.lock import exclusive
 from strategies.hyperparameters import options_of
 from strategies.named import problems_of
@@ -18,7 +19,7 @@ def main() -> None:
     """Run a strategy, or compare several, or only look at a stream."""
     config = Config.from_arguments()
     _, wrong = options_of([*config.strategy, *config.plugin], config.set)
-    config.require_sound([problem for name in config.strategy for problem in problems_of(name)] + wrong)
+    require_sound(config, [problem for name in config.strategy for problem in problems_of(name)] + wrong)
     folder = config.output or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
 
     may_hold = "config.json" if config.is_comparison or config.resume else None

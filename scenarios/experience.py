@@ -39,7 +39,7 @@ class Stream:
 
     Attributes:
         name: Of a ready-made stream, or of the file that describes it.
-        experiences: At least one, with names of their own.
+        experiences: At least one, with names of their own, whatever the case.
 
     Raises:
         UsageError: There is no experience, two have one name, or two that share a head differ in kind or classes.
@@ -51,7 +51,7 @@ class Stream:
     def __post_init__(self) -> None:
         if not self.experiences:
             raise UsageError(f"stream {self.name}: expected at least one experience, found none")
-        if len(set(self.names)) < len(self.names):
+        if len({name.lower() for name in self.names}) < len(self.names):  # A and a are one file to some file systems
             raise UsageError(
                 f"stream {self.name}: expected experiences with different names, found {', '.join(self.names)}"
             )

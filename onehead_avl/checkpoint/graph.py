@@ -282,7 +282,8 @@ class _Decoder:
             elif name == full_name(EmptyTransformGroups):
                 found = EmptyTransformGroups()  # it holds a function of its own
             elif name in MADE:
-                found = MADE[name].__new__(MADE[name])
+                made: Any = MADE[name]
+                found = made.__new__(made)
             else:
                 raise Unsavable(f"{path}: expected a {name}, found {_called(found)}")
         self._keep(number, found)

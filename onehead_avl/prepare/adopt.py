@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from onehead_avl.errors import DataError, OutputError, UsageError
 from onehead_avl.prepare.arrange import publish, require_new, stage
@@ -17,6 +17,7 @@ from onehead_avl.prepare.existing import (
     read_detection,
     read_segmentation,
 )
+from onehead_avl.prepare.instances import Entry
 from onehead_avl.prepare.lock import exclusive
 from onehead_avl.prepare.manifest import MANIFEST, VERSION, describe, manifest_of, read_manifest, require_same
 from onehead_avl.prepare.official import NewFile
@@ -210,7 +211,7 @@ def _annotations(pictures: Sequence[Existing], detection: dict[str, Detection], 
     categories = {numbers[entry["name"]]: entry | {"id": numbers[entry["name"]]} for entry in reversed(entries)}
     content = detection[split].content
     names = {entry["id"]: entry["name"] for entry in content["categories"]}
-    images = [each.image for each in pictures if each.image is not None]  # pictures of detection all have an entry
+    images = [cast(Entry, each.image) for each in pictures]  # pictures of detection all have one
     ids = {image["id"] for image in images}
     return content | {
         "categories": [categories[number] for number in sorted(categories)],

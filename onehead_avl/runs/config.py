@@ -28,19 +28,6 @@ BACKBONES = ("mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_b0")
 
 Same = TypeVar("Same", bound="Config")
 
-_LEAST = {
-    "seeds": 0,
-    "epochs": 1,
-    "image_size": MIN_SIZE,
-    "batch_size": 1,
-    "replay_size": 1,
-    "replay_batch": 1,
-    "eval_every": 0,
-    "workers": 0,
-    "checkpoint_every": 1,
-}
-"""The smallest value of each number."""
-
 
 @dataclass(frozen=True)
 class Config:
@@ -242,7 +229,7 @@ class Config:
         Raises:
             UsageError: An experience is named that the stream does not have.
         """
-        if wrong := self._wrong_order(self.described.names):
+        if wrong := self.wrong_order():
             raise UsageError("; ".join(wrong))
         usual = self.usual
         order = self.order or self.described.names
@@ -258,48 +245,9 @@ class Config:
         }
         return self._same_stream(Resolved(**values))
 
-    def require_sound(self, found: Sequence[str] = ()) -> None:
-        """Check every value at once, before anything is read or trained.
-
-        Args:
-            found: What is wrong with the strategies and their options.
-
-        Raises:
-            UsageError: Something is wrong; the message names each finding.
-        """
+    def wrong_order(self) -> list[str]:
+        """What is wrong with the order: it names what is not there, or asks for too many."""
         names = self.described.names
-        wrong = [
-            *found,
-            *self._wrong_order(names),
-            *_repeats("--order", self.order or ()),
-            *_repeats("--strategy", self.strategy),
-            *_repeats("--seeds", self.seeds),
-        ]
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
-            for number in value if isinstance(value, tuple) else (value,):
-                if number is not None and number < least:
-                    wrong.append(f"--{name.replace('_', '-')} expects at least {least}, got {number}")
-        stages = len(names if self.order in (None, ALL_ORDERS) else self.order)
-        if self.epochs is not None and len(self.epochs) not in (1, stages):
-            wrong.append(f"--epochs expects one number or one for each of {stages} stages, got {len(self.epochs)}")
-        if self.image_size is not None and self.image_size % MIN_SIZE:
-            wrong.append(f"--image-size expects a multiple of {MIN_SIZE}, got {self.image_size}")
-        if self.data is not None and self.described.file is not None:
-            wrong.append(
-                f"--data is for the streams that have a name, but {self.stream} says itself where its images are"
-            )
-        elif self.data is not None and not self.data.is_dir():
-            wrong.append(f"--data expects a folder, found none at {self.data}")
-        weights = self.backbone_weights
-        if weights not in (None, "imagenet", "none") and not Path(weights).is_file():
-            wrong.append(f"--backbone-weights expects imagenet, none or an existing file, found no file at {weights}")
-        if self.resume and self.output is None:
-            wrong.append("--resume expects the folder of the interrupted run as --output, got none")
-        if wrong:
-            raise UsageError("; ".join(wrong))
-
-    def _wrong_order(self, names: Sequence[str]) -> list[str]:
         if self.order == ALL_ORDERS and len(names) > MOST_PERMUTED:
             return [
                 f"--order all expects at most {MOST_PERMUTED} experiences, but {self.stream} has {len(names)}; name one"
@@ -353,8 +301,3 @@ def changed_options(config: Config, before: Mapping[str, Any], free: Collection[
     fixed = options_that(*(affects for affects in Affects if affects not in free))
     changed = sorted(name for name in fixed if now[name] != before.get(name))
     return ", ".join(f"--{name.replace('_', '-')}" for name in changed)
-
-
-def _repeats(option: str, values: Sequence) -> list[str]:
-    repeated = sorted({str(value) for value in values if list(values).count(value) > 1})
-    return [f"{option} names {' and '.join(repeated)} more than once"] if repeated else []

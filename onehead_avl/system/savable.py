@@ -1,9 +1,9 @@
 """Which objects and functions a checkpoint may bring back: a register that others declare theirs in."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
-MADE: dict[str, Any] = {}
+MADE: dict[str, type] = {}
 """Classes of objects that may come into being while a strategy learns, by their full name."""
 
 FUNCTIONS: dict[str, Callable] = {}

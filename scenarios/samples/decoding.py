@@ -40,17 +40,16 @@ def decode_indices(file: File) -> np.ndarray:
     return _decode(file, _to_indices, ("PNG",))  # JPEG would blur the values into others
 
 
-def _to_rgb(picture: Image.Image) -> Image.Image:
+def _to_rgb(picture: ImageFile.ImageFile) -> Image.Image:
     if picture.mode.startswith(("I", "F")):  # 16 and 32 bits: Pillow would clip them to white
         raise DecodingError(f"expected a picture of 8 bits a channel, found mode {picture.mode}; convert it to RGB")
     return picture.convert("RGB")
 
 
-def _to_indices(picture: Image.Image) -> Image.Image:
+def _to_indices(picture: ImageFile.ImageFile) -> Image.Image:
     mode = picture.mode
-    tiles = getattr(picture, "tile", ())
-    if mode == "L" and tiles:
-        mode = tiles[0][3]  # how it is stored: Pillow would stretch 2 or 4 bits of grey ("L;4") to 8
+    if mode == "L" and picture.tile:
+        mode = str(picture.tile[0][3])  # how it is stored: Pillow would stretch 2 or 4 bits of grey ("L;4") to 8
     if picture.mode not in ("P", "L") or mode in ("L;2", "L;4"):
         raise DecodingError(
             f"expected a palette or grey mask of 8 bits (mode P or L), found mode {mode}; "
@@ -59,7 +58,7 @@ def _to_indices(picture: Image.Image) -> Image.Image:
     return picture
 
 
-def _decode(file: File, convert: Callable[[Image.Image], Image.Image], formats: tuple[str, ...]) -> np.ndarray:
+def _decode(file: File, convert: Callable[[ImageFile.ImageFile], Image.Image], formats: tuple[str, ...]) -> np.ndarray:
     """Return the pixels of ``convert(picture)``; Pillow's warnings are not shown."""
     try:
         with _strict_pillow(), _open(file, formats) as picture:
@@ -74,7 +73,7 @@ def _decode(file: File, convert: Callable[[Image.Image], Image.Image], formats: 
         raise DecodingError(f"the picture cannot be decoded ({reason}); replace or remove the file") from error
 
 
-def _open(file: File, formats: tuple[str, ...]) -> Image.Image:
+def _open(file: File, formats: tuple[str, ...]) -> ImageFile.ImageFile:
     """Open a picture; only the header is read, and sizes that are suspiciously large are refused."""
     picture = Image.open(file, formats=formats)
     if picture.format == "PNG":

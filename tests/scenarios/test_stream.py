@@ -38,6 +38,8 @@ def test_a_stream_has_an_experience_and_each_a_name_of_its_own(stream):
         Stream("mine", ())
     with pytest.raises(UsageError, match="expected experiences with different names, found seg, seg"):
         Stream("mine", stream.experiences[:1] * 2)
+    with pytest.raises(UsageError, match="expected experiences with different names, found seg, SEG"):
+        Stream("mine", (stream.experiences[0], replace(stream.experiences[1], name="SEG")))
 
 
 def test_a_head_is_shared_by_experiences_of_one_kind_and_one_class_list(stream):

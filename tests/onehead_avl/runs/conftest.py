@@ -24,3 +24,19 @@ def _images() -> Stream:
 def stream(_images) -> Stream:
     """The challenge with two drawn training images and a validation image for each experience; free to be changed."""
     return copy.deepcopy(_images)
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Write a stream of one's own; unless it is said otherwise, of two experiences of one kind on no disk."""
+
+    def file(*experiences, name="own.yaml"):
+        experiences = experiences or (
+            "{name: near, kind: detection, format: drawn}",
+            "{name: far, kind: detection, format: drawn, domain: grey}",
+        )
+        path = tmp_path / name
+        path.write_text("experiences:\n" + "".join(f"  - {each}\n" for each in experiences))
+        return str(path)
+
+    return file

@@ -1,0 +1,68 @@
+"""What is wrong with the values of a command line, all of it at once. Importing it is cheap: no torch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from onehead_avl.errors import UsageError
+from onehead_avl.runs.config import ALL_ORDERS, MIN_SIZE, Config
+
+_LEAST = {
+    "seeds": 0,
+    "epochs": 1,
+    "image_size": MIN_SIZE,
+    "batch_size": 1,
+    "replay_size": 1,
+    "replay_batch": 1,
+    "eval_every": 0,
+    "workers": 0,
+    "checkpoint_every": 1,
+}
+"""The smallest value of each number."""
+
+
+def require_sound(config: Config, found: Sequence[str] = ()) -> None:
+    """Check every value at once, before anything is read or trained.
+
+    Args:
+        config: As the command line has it.
+        found: What is wrong with the strategies and their options.
+
+    Raises:
+        UsageError: Something is wrong; the message names each finding.
+    """
+    names = config.described.names
+    wrong = [
+        *found,
+        *config.wrong_order(),
+        *_repeats("--order", config.order or ()),
+        *_repeats("--strategy", config.strategy),
+        *_repeats("--seeds", config.seeds),
+    ]
+    for name, least in _LEAST.items():
+        value = getattr(config, name)
+        for number in value if isinstance(value, tuple) else (value,):
+            if number is not None and number < least:
+                wrong.append(f"--{name.replace('_', '-')} expects at least {least}, got {number}")
+    stages = len(names if config.order in (None, ALL_ORDERS) else config.order)
+    if config.epochs is not None and len(config.epochs) not in (1, stages):
+        wrong.append(f"--epochs expects one number or one for each of {stages} stages, got {len(config.epochs)}")
+    if config.image_size is not None and config.image_size % MIN_SIZE:
+        wrong.append(f"--image-size expects a multiple of {MIN_SIZE}, got {config.image_size}")
+    if config.data is not None and config.described.file is not None:
+        wrong.append(
+            f"--data is for the streams that have a name, but {config.stream} says itself where its images are"
+        )
+    elif config.data is not None and not config.data.is_dir():
+        wrong.append(f"--data expects a folder, found none at {config.data}")
+    weights = config.backbone_weights
+    if weights not in (None, "imagenet", "none") and not Path(weights).is_file():
+        wrong.append(f"--backbone-weights expects imagenet, none or an existing file, found no file at {weights}")
+    if config.resume and config.output is None:
+        wrong.append("--resume expects the folder of the interrupted run as --output, got none")
+    if wrong:
+        raise UsageError("; ".join(wrong))
+
+
+def _repeats(option: str, values: Sequence) -> list[str]:
+    repeated = sorted({str(value) for value in values if list(values).count(value) > 1})
+    return [f"{option} names {' and '.join(repeated)} more than once"] if repeated else []
