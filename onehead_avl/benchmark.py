@@ -18,7 +18,7 @@ from strategies.named import problems_of
 def main() -> None:
     """Run a strategy, or compare several, or only look at a stream."""
     config = Config.from_arguments()
-    _, wrong = options_of([*config.strategy, *config.plugin], config.set)
+    _, wrong = options_of([*config.strategy, *config.imported], config.set)
     require_sound(config, [problem for name in config.strategy for problem in problems_of(name)] + wrong)
     folder = config.output or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
 

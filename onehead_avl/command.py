@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import traceback
 import warnings
 from collections.abc import Callable
 from types import FrameType
@@ -25,6 +26,8 @@ def run_command(command: Callable[[], None], stopped: str = "stopped: what was w
         command()
     except OneHeadError as error:
         print(f"error: {error}", file=sys.stderr)
+        if error.shown is not None:
+            traceback.print_exception(error.shown)
         return error.exit_status
     except OSError as error:
         what = f"{error.filename}: " if error.filename else ""

@@ -1,13 +1,28 @@
 """The errors a user can cause. Commands print them as one sentence, without a traceback."""
 
+from typing import TypeVar
+
 
 class OneHeadError(Exception):
     """Something a user can mend; the message says what was expected, what was found and what to do.
 
     ``exit_status`` is what a command returns to the shell: 1, a failure.
+
+    Attributes:
+        shown: An error of somebody's own code, the traceback of which is shown under the message; ``None`` for
+            all that the message alone explains.
     """
 
     exit_status = 1
+    shown: BaseException | None = None
+
+    def showing(self: "Known", error: BaseException) -> "Known":
+        """This error, with the traceback of another one."""
+        self.shown = error
+        return self
+
+
+Known = TypeVar("Known", bound=OneHeadError)
 
 
 class UsageError(OneHeadError):

@@ -33,6 +33,11 @@ def main() -> None:
         "--tasks", nargs="+", default=["all"], metavar="EXPERIENCE", help="experiences to score; default: all"
     )
     parser.add_argument("--split", default="val", choices=["val", "train"], help="default: val")
+    parser.add_argument(
+        "--model",
+        metavar="MODULE:CLASS",
+        help="what builds the network from the layout, for weights of one that is none of this package's",
+    )
     parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="default: 16")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="default: auto")
     arguments = parser.parse_args()
@@ -57,6 +62,7 @@ def main() -> None:
             arguments.split,
             arguments.batch_size,
             arguments.device,
+            arguments.model,
         )
     )
 

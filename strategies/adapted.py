@@ -12,7 +12,6 @@ from avalanche.benchmarks.utils import (
     TaskAwareSupervisedClassificationDataset,
     TaskLabels,
 )
-from avalanche.models.base_model import BaseModel
 from avalanche.training.plugins import (
     AGEMPlugin,
     FeatureDistillationPlugin,
@@ -29,13 +28,10 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from torch.utils.data import Dataset
 
-from onehead_avl.model.network import OneHeadNet
 from onehead_avl.system.savable import savable
 from onehead_avl.system.views import VIEWS
 from onehead_avl.target import Target, collate
 from strategies.memory import Endless
-
-BaseModel.register(OneHeadNet)  # it has the get_features that LFL asks of a model
 
 
 class LwF(LwFPlugin):

@@ -1,17 +1,17 @@
 """From the name of a strategy, or the import path of anybody's, to the strategy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
 
 import torch
 from avalanche.core import SupervisedPlugin
 from avalanche.training.templates.base import BaseTemplate
 
 from onehead_avl.errors import UsageError
-from onehead_avl.system.importing import import_attribute
+from onehead_avl.system.importing import call_attribute
 from strategies.multitask import MultiTask
-from strategies.named import Option, parts_of
+from strategies.named import Method, Option, parts_of
+from strategies.optimisation import optimisation_of
 from strategies.setting import Setting
 
 Options = Mapping[str, Mapping[str, Option]]
@@ -27,46 +27,56 @@ def build(name: str, setting: Setting, options: Options) -> BaseTemplate:
         options: Hyper-parameters by method or by the bare name of the attribute.
 
     Raises:
-        UsageError: An import path leads nowhere, what it names does not take the arguments or does not return a
-            strategy, or a method needs a package that is not installed.
+        UsageError: An import path leads nowhere, what it names does not take the arguments, does not return a strategy
+            or does not use what it is handed, or a method asks for a network of another make.
+        TrainingError: Somebody's own code raised an error.
     """
-    if ":" in name:
-        own = import_attribute(name)
-        setting.model.to(memory_format=torch.contiguous_format)  # it may not know of others, as A-GEM does not
-        optimised = isinstance(own, type) and issubclass(own, MultiTask)  # by itself
-        strategy = _call(name, options, setting.arguments() if optimised else setting.optimised())
-        if not isinstance(strategy, BaseTemplate):
-            raise UsageError(f"{name}: expected a strategy of Avalanche's, found {type(strategy).__name__}")
-        return strategy
+    strategy = _imported(name, setting, options) if ":" in name else _named(name, setting, options)
+    if setting.optimisation and optimisation_of(strategy) is None:
+        given = ", ".join(f"optimisation.{key}" for key in setting.optimisation)
+        raise UsageError(
+            f"{name} trains with an optimizer of its own, {type(strategy.optimizer).__name__}, so {given} would change "
+            "nothing; set what it offers itself, or have it keep the optimizer that it is handed"
+        )
+    return strategy
+
+
+def _named(name: str, setting: Setting, options: Options) -> BaseTemplate:
     plugins: list[SupervisedPlugin] = []
     for method in parts_of(name):
+        _require_network(method, setting.model)
         built = getattr(import_module(method.module), method.name.replace("-", "_"))(setting, options[method.name])
         if method.whole:
             return built
         plugins += built
-    return MultiTask(**setting.arguments(plugins))
+    return MultiTask(**setting.optimised(plugins))
 
 
-def import_plugins(paths: Sequence[str], options: Options) -> list[SupervisedPlugin]:
-    """Build plugins from ``module:Class`` paths.
-
-    Raises:
-        UsageError: A path leads nowhere, or what it names cannot be built or is no plugin.
-    """
-    plugins = [_call(path, options, {}) for path in paths]
-    for path, plugin in zip(paths, plugins, strict=True):
-        if not hasattr(plugin, "before_training"):
-            raise UsageError(f"{path}: expected a plugin of Avalanche's, found {type(plugin).__name__}")
-    return plugins
-
-
-def _call(path: str, options: Options, arguments: Mapping[str, Any]) -> Any:
-    attribute = import_attribute(path)
-    own = options.get(path.rpartition(":")[2], {})
-    try:
-        return attribute(**arguments, **own)
-    except TypeError as error:
+def _imported(path: str, setting: Setting, options: Options) -> BaseTemplate:
+    setting.model.to(memory_format=torch.contiguous_format)  # it may not know of others, as A-GEM does not
+    arguments = setting.optimised()
+    strategy = call_attribute(path, arguments, options.get(path.rpartition(":")[2], {}))
+    if not isinstance(strategy, BaseTemplate):
+        raise UsageError(f"{path}: expected a strategy of Avalanche's, found {type(strategy).__name__}")
+    if getattr(strategy, "evaluator", None) is not setting.evaluator:
         raise UsageError(
-            f"{path} cannot be called with {', '.join([*arguments, *own]) or 'no arguments'} ({error}); "
-            "give it what is missing with --set, or correct it"
-        ) from error
+            f"{path}: expected the strategy to measure with the evaluator that it is handed, found another or none; "
+            "hand evaluator on to Avalanche's template, and give more metrics with --metric"
+        )
+    lost = [plugin for plugin in arguments["plugins"] if not any(plugin is kept for kept in strategy.plugins)]
+    if lost:
+        raise UsageError(
+            f"{path}: expected the strategy to keep the plugins that it is handed, found that it lacks "
+            f"{', '.join(type(plugin).__name__ for plugin in lost)}; hand plugins on to Avalanche's template, with its "
+            "own beside them"
+        )
+    return strategy
+
+
+def _require_network(method: Method, model: torch.nn.Module) -> None:
+    missing = [name for name in method.asks if not hasattr(model, name)]
+    if missing:
+        raise UsageError(
+            f"strategy {method.name}: expected a network with {', '.join(missing)}, which {type(model).__name__} does "
+            "not have; choose another strategy, or see OneHeadNet for what these are"
+        )

@@ -12,42 +12,50 @@ from collections.abc import Iterator, Mapping
 
 import torch
 from avalanche.core import SupervisedPlugin
+from avalanche.models import avalanche_forward
 from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from onehead_avl.model.layout import Layout, Part
-from onehead_avl.model.network import OneHeadNet
+from onehead_avl.model.parts import backbone_of, is_pretrained
+from onehead_avl.system.labels import labels_of
 
 
 class Distillation(SupervisedPlugin):
     """Adds the distillation loss of every part of the output that was learned, and of pretrained features.
 
+    Any network will do that emits the layout's channels. Features are kept of one that has a ``backbone`` which says
+    that it is ``pretrained`` and emits a list of features, the coarsest last.
+
     Args:
+        layout: The channels of the output.
         weights: How much the loss of each kind counts, by its name; 1 for a kind that is not there.
         features: How much the loss of the features of a pretrained backbone counts.
     """
 
     UNSAVED = frozenset(("_hook", "_features"))
 
-    def __init__(self, weights: Mapping[str, float], features: float = 0.0) -> None:
+    def __init__(self, layout: Layout, weights: Mapping[str, float], features: float = 0.0) -> None:
         super().__init__()
+        self._layout = layout
         self._weights = dict(weights)
         self._features_weight = features
         self._learned: set[int] = set()
         self._hook: RemovableHandle | None = None
         self._features: Tensor | None = None
-        self.teacher: OneHeadNet | None = None
+        self.teacher: nn.Module | None = None
 
     def before_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Take the model as it is now for a teacher, if it knows anything yet."""
-        if self._learned or (self._features_weight and strategy.model.backbone.pretrained):
+        if self._learned or (self._features_weight and is_pretrained(strategy.model)):
             self.teacher = copy.deepcopy(strategy.model).eval().requires_grad_(False)
 
     def before_forward(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Have the features of this one forward pass remembered: hooks that stay would be copied with the model."""
-        if self.teacher is not None:
-            self._hook = strategy.model.backbone.register_forward_hook(self._remember)
+        backbone = backbone_of(strategy.model)
+        if self.teacher is not None and backbone is not None:
+            self._hook = backbone.register_forward_hook(self._remember)
 
     def _remember(self, backbone: nn.Module, images: tuple, features: list[Tensor]) -> None:
         self._features = features[-1]
@@ -66,39 +74,53 @@ class Distillation(SupervisedPlugin):
             strategy.loss = strategy.loss + term
         self._features = None
 
-    def _terms(self, strategy: SupervisedTemplate, teacher: OneHeadNet) -> Iterator[Tensor]:
+    def _terms(self, strategy: SupervisedTemplate, teacher: nn.Module) -> Iterator[Tensor]:
         """What is added to the loss, weighted: a term for each part that was learned, and one for the features."""
-        heads = self._heads(teacher.layout)
-        with torch.no_grad():
-            features = teacher.backbone(strategy.mb_x)
-        if heads:
-            with torch.no_grad():
-                wanted = teacher.head(teacher.neck(features))
-            for tasks in heads:
-                own = torch.stack([strategy.mb_y.of(task) for task in tasks]).any(dim=0)
-                chosen = own if own.any() else torch.ones_like(own)
-                part = teacher.layout.parts[tasks[0]]
-                loss = part.kind.distillation(part.of(strategy.mb_output[chosen]), part.of(wanted[chosen]))
-                yield self._weight(part) * loss
-        if self._features_weight and teacher.backbone.pretrained:
+        heads = self._heads()
+        features, wanted = _asked(teacher, strategy, with_output=bool(heads))
+        for tasks in heads:
+            assert wanted is not None  # as there are heads
+            own = torch.stack([strategy.mb_y.of(task) for task in tasks]).any(dim=0)
+            chosen = own if own.any() else torch.ones_like(own)
+            part = self._layout.parts[tasks[0]]
+            loss = part.kind.distillation(part.of(strategy.mb_output[chosen]), part.of(wanted[chosen]))
+            yield self._weight(part) * loss
+        if self._features_weight and is_pretrained(teacher):
             assert self._features is not None  # the hook of this forward pass has remembered them
+            assert features is not None
             yield self._features_weight * feature_distillation(self._features, features[-1])
 
     def after_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Note what was learned."""
-        self._learned |= set(strategy.experience.task_labels)
+        self._learned |= labels_of(strategy.experience)
 
     def _weight(self, part: Part) -> float:
         return self._weights.get(part.kind.name, 1.0)
 
-    def _heads(self, layout: Layout) -> list[list[int]]:
+    def _heads(self) -> list[list[int]]:
         """The task labels of what was learned, those that share a part of the output together; none without weight."""
         heads: dict[str, list[int]] = {}
         for task in sorted(self._learned):
-            part = layout.parts[task]
+            part = self._layout.parts[task]
             if self._weight(part):
                 heads.setdefault(part.head, []).append(task)
         return list(heads.values())
+
+
+@torch.no_grad()
+def _asked(
+    teacher: nn.Module, strategy: SupervisedTemplate, with_output: bool
+) -> tuple[list[Tensor] | None, Tensor | None]:
+    """What a teacher says of the current images: its backbone's features, if it has one, and its output, if asked."""
+    backbone = backbone_of(teacher)
+    if not with_output:
+        return None if backbone is None else backbone(strategy.mb_x), None
+    seen: list[list[Tensor]] = []
+    hook = None if backbone is None else backbone.register_forward_hook(lambda module, images, out: seen.append(out))
+    output = avalanche_forward(teacher, strategy.mb_x, strategy.mb_task_id)
+    if hook is not None:
+        hook.remove()
+    return (seen[-1] if seen else None), output
 
 
 def feature_distillation(features: Tensor, teacher: Tensor) -> Tensor:

@@ -1,54 +1,96 @@
 """Hyper-parameters from the command line, ``name.key=value``. Importing it is cheap: no torch, no Avalanche."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from strategies.named import STRATEGIES, Option
+
+OPTIMISATION = "optimisation"
+"""The name under which every strategy has the hyper-parameters of how weights are updated."""
+
+FREEZES = ("usual", "none", "stem", "backbone")
+"""What of the network may not learn."""
+
+_USUAL: Mapping[str, Option] = {"lr": 1e-3, "backbone_lr": 1e-3, "weight_decay": 0.05, "freeze": "usual"}
+"""Those hyper-parameters, each with a value of its type; their usual values depend on the network."""
 
 
 def options_of(names: Sequence[str], settings: Sequence[str]) -> tuple[dict[str, dict[str, Option]], list[str]]:
     """Read ``name.key=value`` settings.
 
+    ``optimisation.key=value`` is for every strategy, and ``name.optimisation.key=value`` for one of them alone, which
+    goes before.
+
     Args:
-        names: The strategies (``a``, ``a+b``, ``module:Class``) and plugins (``module:Class``) that will be built.
+        names: The strategies (``a``, ``a+b``, ``module:Class``) and whatever else has an import path (``module:Class``)
+            that will be built.
         settings: What the command line says.
 
     Returns:
-        The options of each method, the defaults overridden, and of each imported class under its bare name; and what
-        is wrong, a sentence each.
+        The options of each method, the defaults overridden, of each imported class under its bare name, and those of
+        the optimisation, if any is set; and what is wrong, a sentence each.
     """
-    imported = {name.rpartition(":")[2] for name in names if ":" in name}
+    paths = list(dict.fromkeys(name for name in names if ":" in name))
+    imported = [path.rpartition(":")[2] for path in paths]
     named = [part for name in names if ":" not in name for part in name.split("+") if part in STRATEGIES]
     options: dict[str, dict[str, Option]] = {name: dict(STRATEGIES[name].options) for name in named}
     options |= {name: {} for name in imported}
-    wrong = []
+    everybodys: dict[str, Option] = {}
+    own: dict[str, Option] = {}
+    wrong, seen = [], set()
     for setting in settings:
         target, _, value = setting.partition("=")
         name, _, key = target.partition(".")
         if not (name and key and value):
             wrong.append(f"--set expects name.key=value such as ewc.lambda=100, got {setting!r}")
+            continue
+        if target in seen:
+            wrong.append(f"--set names {target} more than once; give it one value, or several as {target}=1,10")
+        seen.add(target)
+        if name == OPTIMISATION:
+            wrong += _take(everybodys, _USUAL, OPTIMISATION, key, value, setting)
         elif name not in options:
-            wrong.append(f"--set {setting}: {name!r} is none of the strategies of this run, {', '.join(options)}")
+            wrong.append(f"--set {setting}: {name!r} is nothing that this run is made of, {', '.join(options)}")
+        elif imported.count(name) > 1:
+            wrong.append(f"--set {setting}: {imported.count(name)} import paths end with {name}; give one another name")
+        elif key.startswith(f"{OPTIMISATION}."):
+            wrong += _take(own, _USUAL, OPTIMISATION, key[len(OPTIMISATION) + 1 :], value, setting)
         elif name in imported:
             options[name][key] = _parsed(value)
-        elif key not in options[name]:
-            known = ", ".join(options[name]) or "none"
-            wrong.append(f"--set {setting}: unknown option {key!r}, {name} has {known}")
-        elif (number := _like(options[name][key], value)) is None:
-            kind = "a whole number" if isinstance(options[name][key], int) else "a number"
-            wrong.append(f"--set {setting}: expected {kind}, got {value!r}")
         else:
-            options[name][key] = number
-    return options, wrong
+            wrong += _take(options[name], STRATEGIES[name].options, name, key, value, setting)
+    optimisation = everybodys | own
+    return (options | {OPTIMISATION: optimisation} if optimisation else options), wrong
+
+
+def _take(
+    options: dict[str, Option], usual: Mapping[str, Option], name: str, key: str, value: str, setting: str
+) -> list[str]:
+    """Put a value among some options; or what is wrong with it."""
+    if key not in usual:
+        return [f"--set {setting}: unknown option {key!r}, {name} has {', '.join(usual) or 'none'}"]
+    if isinstance(usual[key], str):
+        if value not in FREEZES:
+            return [f"--set {setting}: expected one of {', '.join(FREEZES)}, got {value!r}"]
+        options[key] = value
+        return []
+    number = _like(usual[key], value)
+    if number is None:
+        kind = "a whole number" if isinstance(usual[key], int) else "a number"
+        return [f"--set {setting}: expected {kind}, got {value!r}"]
+    if name == OPTIMISATION and float(number) < 0:
+        return [f"--set {setting}: expected at least 0, got {value}"]
+    options[key] = number
+    return []
 
 
 def _like(usual: Option, value: str) -> Option | None:
     """A value of the kind of the usual one; ``None`` if it is none, or not finite."""
     try:
         number = type(usual)(value)
-    except ValueError:
+        return number if math.isfinite(float(number)) else None
+    except (ValueError, OverflowError):
         return None
-    return None if isinstance(number, float) and not math.isfinite(number) else number
 
 
 def _parsed(value: str) -> Option:
@@ -56,8 +98,8 @@ def _parsed(value: str) -> Option:
     for kind in (int, float):
         try:
             number = kind(value)
-        except ValueError:
+            if math.isfinite(number):
+                return number
+        except (ValueError, OverflowError):
             continue
-        if math.isfinite(number):
-            return number
     return value

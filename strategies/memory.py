@@ -10,6 +10,7 @@ from avalanche.training.storage_policy import ClassBalancedBuffer, ExperienceBal
 from avalanche.training.templates import SupervisedTemplate
 from torch.utils.data import default_collate
 
+from onehead_avl.system.labels import labels_of
 from onehead_avl.system.savable import savable
 
 
@@ -53,7 +54,7 @@ class SegmentationBuffer(ReservoirBuffer):
 
     def post_adapt(self, agent: SupervisedTemplate, exp: DatasetExperience) -> None:
         """Offer the samples of an experience that was just learned; those of other kinds are not taken."""
-        if set(exp.task_labels) <= set(self._tasks):
+        if labels_of(exp) <= set(self._tasks):
             super().post_adapt(agent, exp)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import torch
 from avalanche.core import SupervisedPlugin
+from avalanche.models.base_model import BaseModel
 from avalanche.training.plugins import (
     CWRStarPlugin,
     EWCPlugin,
@@ -27,7 +28,6 @@ from strategies.distillation import Distillation
 from strategies.memory import ClassBuffer, ExperienceBuffer, ReservoirBuffer, segmentation_replay
 from strategies.multitask import MultiTask
 from strategies.named import Option
-from strategies.optimisation import starting_optimizer
 from strategies.setting import Setting
 
 Options = Mapping[str, Option]
@@ -42,7 +42,7 @@ def naive(setting: Setting, options: Options) -> Plugins:
 def from_scratch(setting: Setting, options: Options) -> SupervisedTemplate:
     """Avalanche's plugin that returns to the first weights before each experience."""
     # The optimizer is new in every experience anyway, and this plugin cannot reset one with several groups.
-    return MultiTask(**setting.arguments([FromScratchTrainingPlugin(reset_optimizer=False)]))
+    return MultiTask(**setting.optimised([FromScratchTrainingPlugin(reset_optimizer=False)]))
 
 
 def joint(setting: Setting, options: Options) -> SupervisedTemplate:
@@ -57,7 +57,7 @@ def cumulative(setting: Setting, options: Options) -> SupervisedTemplate:
 
 def replay(setting: Setting, options: Options) -> Plugins:
     """Avalanche's plugin with a memory of segmentation samples."""
-    tasks = setting.model.layout.of_kind("segmentation")
+    tasks = setting.layout.of_kind("segmentation")
     return [segmentation_replay(tasks, setting.replay_size, setting.replay_batch)]
 
 
@@ -68,7 +68,7 @@ def onehead(setting: Setting, options: Options) -> Plugins:
 
 def distillation(setting: Setting, options: Options) -> Plugins:
     """This benchmark's own plugin."""
-    return [Distillation({kind: float(options[kind]) for kind in KINDS}, float(options["features"]))]
+    return [Distillation(setting.layout, {kind: float(options[kind]) for kind in KINDS}, float(options["features"]))]
 
 
 def replay_all(setting: Setting, options: Options) -> Plugins:
@@ -109,6 +109,7 @@ def lwf(setting: Setting, options: Options) -> Plugins:
 
 def lfl(setting: Setting, options: Options) -> Plugins:
     """Avalanche's plugin, freezing the output convolution."""
+    BaseModel.register(type(setting.model))  # it has the get_features that LFL asks of a model
     return [LFL(options["lambda"])]
 
 
@@ -165,10 +166,8 @@ def cwr_star(setting: Setting, options: Options) -> Plugins:
 
 def lamaml(setting: Setting, options: Options) -> SupervisedTemplate:
     """Avalanche's strategy, first order, with replay of segmentation samples."""
-    arguments = setting.arguments(replay(setting, options))  # its step sizes are learned: no Optimisation
     return LaMAML(
-        **arguments,
-        optimizer=starting_optimizer(setting.model),
+        **setting.arguments(replay(setting, options)),  # its step sizes are learned: no Optimisation
         n_inner_updates=options["updates"],
         alpha_init=options["rate"],
         lr_alpha=options["rate"],

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from avalanche.core import SupervisedPlugin
 from avalanche.training.templates import SupervisedTemplate
+from torch import nn
+from torch.optim import Optimizer
 
-from onehead_avl.model.network import OneHeadNet
 from strategies.optimisation import Optimisation, starting_optimizer
 
 
@@ -16,22 +17,24 @@ class MultiTask(SupervisedTemplate):
 
     Args:
         model: The network.
-        plugins: Avalanche plugins.
-        optimisation: How weights are updated, where that is to differ from the usual.
+        optimizer: Another optimizer, for a strategy that is to train by itself.
+        plugins: Avalanche plugins; without an :class:`~strategies.optimisation.Optimisation` among them, the usual one
+            follows.
         **kwargs: As for :class:`~avalanche.training.templates.SupervisedTemplate`.
     """
 
     def __init__(
         self,
         *,
-        model: OneHeadNet,
+        model: nn.Module,
+        optimizer: Optimizer | None = None,
         plugins: Sequence[SupervisedPlugin] = (),
-        optimisation: Optimisation | None = None,
         **kwargs,
     ) -> None:
+        trained = any(isinstance(plugin, Optimisation) for plugin in plugins)
         super().__init__(
             model=model,
-            optimizer=starting_optimizer(model),
-            plugins=[*plugins, optimisation or Optimisation()],
+            optimizer=optimizer or starting_optimizer(model),
+            plugins=[*plugins] if trained else [*plugins, Optimisation()],
             **kwargs,
         )

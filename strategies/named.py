@@ -25,6 +25,8 @@ class Method:
         whole: It is a strategy of its own, and not plugins that can be combined with others.
         needs: A package that is installed with ``onehead-avl[strategies]`` only.
         unseen: It trains on stored samples that are in no minibatch, so that they cannot be counted there.
+        asks: What it needs of the network beside its output, by the attributes of
+            :class:`~onehead_avl.model.network.OneHeadNet`.
         module: Where its function is.
     """
 
@@ -40,6 +42,7 @@ class Method:
     whole: bool = False
     unseen: bool = False
     needs: str = ""
+    asks: tuple[str, ...] = ()
     module: str = "strategies.methods"
 
 
@@ -151,12 +154,14 @@ _METHODS = (
         _PREVIOUS,
         paper="Jung et al., 2016",
         options={"lambda": 1.0},
+        asks=("get_features", "last"),
     ),
     Method(
         "feature-distillation",
         "the features that the head sees keep their direction",
         _PREVIOUS,
         options={"alpha": 1.0},
+        asks=("head",),
     ),
     Method(
         "gem",
@@ -231,6 +236,7 @@ _METHODS = (
         "CWR*: features frozen after the first task, output rows consolidated",
         "the output layer",
         paper="Lomonaco et al., CVPR workshops 2020",
+        asks=("output_layer",),
     ),
     Method(
         "lamaml",

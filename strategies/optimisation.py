@@ -4,15 +4,15 @@ What was tried on the way to it, and what it gave, is told in ``docs/recipe.md``
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from avalanche.core import SupervisedPlugin
 from avalanche.training.templates import SupervisedTemplate
+from avalanche.training.templates.base import BaseTemplate
 from torch import nn
-from torch.optim import AdamW
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim import AdamW, Optimizer
 
-from onehead_avl.model.network import OneHeadNet
+from onehead_avl.model.parts import backbone_of, is_pretrained, layout_of
 from onehead_avl.system.views import VIEWS
 
 WARMUP = 0.05
@@ -28,51 +28,95 @@ CLIP_NORM = 5.0
 """Largest norm of the gradient."""
 
 
+class Handed(AdamW):
+    """The optimizer that every strategy is handed; :class:`Optimisation` puts its own in its place.
+
+    A strategy that trains with another one, or has a schedule for this one, is left to do so.
+    """
+
+
 class Optimisation(SupervisedPlugin):
     """AdamW, warm-up and cosine schedule, clipped gradients, frozen layers; all of it anew with every experience.
 
     AdamW is that of Loshchilov and Hutter, ICLR 2019, with a smaller step for the backbone. A plugin, so that any
     Avalanche strategy can train with it. It must come last among the plugins: replay replaces the data loader, and only
-    then is the number of steps known.
+    then is the number of steps known. It stands aside if the strategy does not train with the optimizer that it was
+    handed.
 
     Args:
-        lr: Step size of neck and head; by default as the start of the backbone asks for.
+        lr: Step size of everything but the backbone; by default as the start of the backbone asks for.
         backbone_lr: Step size of the backbone; likewise.
         weight_decay: Decay of convolution weights; biases and normalisation have none.
+        freeze: What does not learn: ``none``, ``stem``, ``backbone``, or ``usual`` for what :func:`frozen` says.
     """
 
-    def __init__(self, lr: float | None = None, backbone_lr: float | None = None, weight_decay: float = 0.05) -> None:
+    def __init__(
+        self,
+        lr: float | None = None,
+        backbone_lr: float | None = None,
+        weight_decay: float = 0.05,
+        freeze: str = "usual",
+    ) -> None:
         super().__init__()
         self._rates = (lr, backbone_lr, weight_decay)
-        self._schedule: LambdaLR | None = None
+        self._freeze = freeze
+        self._own: Optimizer | None = None
         self._frozen: list[str] = []
+        self._epochs = 0
+        self._steps = (0, 1)
+
+    def is_used(self, strategy: BaseTemplate) -> bool:
+        """Whether a strategy leaves its optimizer to this plugin."""
+        optimizer = getattr(strategy, "optimizer", None)
+        return optimizer is self._own or (isinstance(optimizer, Handed) and not has_schedule(optimizer))
 
     def before_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Freeze layers, and begin with a new optimizer: its momentum belongs to the task before."""
+        if not self.is_used(strategy):
+            return
         # Not the experience's: some methods train on more than it.
         tasks = set(strategy.adapted_dataset.targets_task_labels.uniques)
         self._frozen = [
-            name for name in frozen(strategy.model, tasks) if strategy.model.get_parameter(name).requires_grad
+            name
+            for name in frozen(strategy.model, tasks, self._freeze)
+            if strategy.model.get_parameter(name).requires_grad
         ]
         self._set_learned(strategy.model, False)
-        strategy.optimizer = AdamW(parameter_groups(strategy.model, *self._rates))
+        self._own = strategy.optimizer = AdamW(parameter_groups(strategy.model, *self._rates))
         strategy.optimized_param_id = dict(strategy.model.named_parameters())
-        steps = strategy.train_epochs * len(strategy.dataloader)
-        self._schedule = LambdaLR(strategy.optimizer, lambda step: warmup_cosine(step / max(steps, 1)))
+        for group in self._own.param_groups:
+            group["initial_lr"] = group["lr"]
+        self._epochs, self._steps = strategy.train_epochs, (0, 0)
+        self._set_rates(strategy)
 
     def before_update(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Clip the gradient, after whatever else changed it."""
-        nn.utils.clip_grad_norm_(strategy.model.parameters(), CLIP_NORM)
+        if self.is_used(strategy):
+            nn.utils.clip_grad_norm_(strategy.model.parameters(), CLIP_NORM)
 
-    def after_update(self, strategy: SupervisedTemplate, **kwargs) -> None:
-        """Advance the schedule."""
-        assert self._schedule is not None
-        self._schedule.step()
+    def after_training_iteration(self, strategy: SupervisedTemplate, **kwargs) -> None:
+        """Advance the schedule: with every minibatch, however many of them make an update."""
+        if self.is_used(strategy):
+            epoch, step = self._steps
+            self._steps = epoch, min(step + 1, len(strategy.dataloader))
+            self._set_rates(strategy)
+
+    def after_training_epoch(self, strategy: SupervisedTemplate, **kwargs) -> None:
+        """Advance the schedule to the end of the epoch, whatever the strategy made of its minibatches."""
+        if self.is_used(strategy):
+            self._steps = self._steps[0] + 1, 0
+            self._set_rates(strategy)
 
     def after_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
-        """End the schedule, and release what was frozen for this experience, but nothing that a method froze."""
-        self._schedule = None
+        """Release what was frozen for this experience, but nothing that a method froze."""
         self._set_learned(strategy.model, True)
+        self._frozen = []
+
+    def _set_rates(self, strategy: SupervisedTemplate) -> None:
+        (epoch, step), length = self._steps, len(strategy.dataloader)
+        factor = warmup_cosine((epoch * length + step) / max(self._epochs * length, 1))
+        for group in strategy.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
 
     def _set_learned(self, model: nn.Module, learned: bool) -> None:
         for name in self._frozen:
@@ -91,50 +135,72 @@ class FreshViews(SupervisedPlugin):
         VIEWS.seed = None
 
 
-def frozen(model: OneHeadNet, tasks: Collection[int]) -> list[str]:
+def optimisation_of(strategy: BaseTemplate) -> Optimisation | None:
+    """The plugin that trains a strategy; ``None`` for a strategy that does so by itself."""
+    found = [plugin for plugin in strategy.plugins if isinstance(plugin, Optimisation)]
+    return next((plugin for plugin in found if plugin.is_used(strategy)), None)
+
+
+def has_schedule(optimizer: Optimizer) -> bool:
+    """Whether somebody's schedule of PyTorch's sets the rates of an optimizer: PyTorch marks its step then."""
+    return hasattr(optimizer.step, "_wrapped_by_lr_sched")
+
+
+def frozen(model: nn.Module, tasks: Collection[int], freeze: str = "usual") -> list[str]:
     """Name the parameters that training on the images of some experiences leaves as they are.
 
-    The layers of a pretrained backbone up to stride 8 see edges and textures, which every kind can use as they are, and
-    take half of the time that learning the backbone takes. The whole backbone is frozen if all that is learned is of
-    kinds that ask for it. A random start learns everything.
+    Usually, the layers of a pretrained backbone up to stride 8 see edges and textures, which every kind can use as they
+    are, and take half of the time that learning the backbone takes. The whole backbone is frozen if all that is learned
+    is of kinds that ask for it. A random start learns everything.
 
     Args:
         model: The network.
-        tasks: The task labels of the experiences.
+        tasks: The task labels of the experiences that are learned.
+        freeze: ``none``, ``stem``, ``backbone`` or ``usual``.
     """
-    if not model.backbone.pretrained:
+    backbone = backbone_of(model)
+    if freeze == "usual":
+        freeze = "none" if not is_pretrained(model) else "backbone" if _whole_backbone(model, tasks) else "stem"
+    if backbone is None or freeze == "none":
         return []
-    part = (
-        model.backbone if all(model.layout.parts[task].kind.freezes_backbone for task in tasks) else model.backbone.stem
-    )
-    inside = {id(parameter) for parameter in part.parameters()}
+    part = backbone if freeze == "backbone" else getattr(backbone, "stem", None)
+    inside = {id(parameter) for parameter in part.parameters()} if isinstance(part, nn.Module) else set()
     return [name for name, parameter in model.named_parameters() if id(parameter) in inside]
 
 
-def starting_optimizer(model: nn.Module) -> AdamW:
+def _whole_backbone(model: nn.Module, tasks: Collection[int]) -> bool:
+    layout = layout_of(model)
+    return layout is not None and all(layout.parts[task].kind.freezes_backbone for task in tasks)
+
+
+def starting_optimizer(model: nn.Module) -> Handed:
     """An optimizer to build a strategy with, until :class:`Optimisation` replaces it in the first experience.
 
     Avalanche insists on a single group of parameters before that.
     """
-    return AdamW(model.parameters())
+    return Handed(model.parameters())
 
 
 def parameter_groups(
-    model: OneHeadNet, lr: float | None = None, backbone_lr: float | None = None, weight_decay: float = 0.05
+    model: nn.Module, lr: float | None = None, backbone_lr: float | None = None, weight_decay: float = 0.05
 ) -> list[dict]:
     """Group parameters by step size and decay; frozen ones too, for they may be released later.
 
-    The arguments are those of :class:`Optimisation`.
+    The arguments are those of :class:`Optimisation`. A network without a backbone has a single step size.
     """
-    usual = PRETRAINED_RATES if model.backbone.pretrained else RANDOM_RATES
+    usual = PRETRAINED_RATES if is_pretrained(model) else RANDOM_RATES
     rates = (usual[0] if lr is None else lr, usual[1] if backbone_lr is None else backbone_lr)
+    backbone = backbone_of(model)
+    of_backbone = [] if backbone is None else list(backbone.parameters())
+    inside = {id(parameter) for parameter in of_backbone}
+    others = [parameter for parameter in model.parameters() if id(parameter) not in inside]
     groups = []
-    for module, rate in zip((nn.ModuleList([model.neck, model.head]), model.backbone), rates, strict=True):
-        weights = [p for p in module.parameters() if p.dim() > 1]
-        others = [p for p in module.parameters() if p.dim() <= 1]
+    for parameters, rate in zip((others, of_backbone), rates, strict=True):
+        weights = [p for p in parameters if p.dim() > 1]
+        rest = [p for p in parameters if p.dim() <= 1]
         groups.append({"params": weights, "lr": rate, "weight_decay": weight_decay})
-        groups.append({"params": others, "lr": rate, "weight_decay": 0.0})
-    return groups
+        groups.append({"params": rest, "lr": rate, "weight_decay": 0.0})
+    return [group for group in groups if group["params"]]
 
 
 def warmup_cosine(progress: float) -> float:
@@ -142,3 +208,12 @@ def warmup_cosine(progress: float) -> float:
     if progress < WARMUP:
         return (progress + 0.01) / (WARMUP + 0.01)
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - WARMUP) / (1 - WARMUP))))
+
+
+def whose(strategy: BaseTemplate) -> Mapping[str, object]:
+    """Say who trains a strategy, for its results: whose optimizer it is, of which class, and its first step sizes."""
+    used = optimisation_of(strategy)
+    optimizer = getattr(strategy, "optimizer", None)
+    if used is not None:
+        return {"by": "benchmark", "optimizer": "AdamW", "schedule": "warm-up and cosine"}
+    return {"by": "strategy", "optimizer": None if optimizer is None else type(optimizer).__name__}

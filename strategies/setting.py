@@ -1,15 +1,16 @@
 """What every strategy of a run is given."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from avalanche.core import SupervisedPlugin
 from avalanche.training.plugins import EvaluationPlugin
+from torch import nn
 
 from onehead_avl.model.criterion import MultiTaskLoss
-from onehead_avl.model.network import OneHeadNet
+from onehead_avl.model.layout import Layout
 from strategies.optimisation import FreshViews, Optimisation, starting_optimizer
 
 
@@ -19,18 +20,20 @@ class Setting:
 
     Attributes:
         model: The network, at its start.
+        layout: The channels of its output.
         criterion: Its loss.
         evaluator: Measures and logs.
         device: Where to train.
         train_mb_size: Images of the current task a step.
         eval_mb_size: Images a step of evaluation.
-        eval_every: Epochs between evaluations during training, -1 for none.
         replay_size: Samples that a memory keeps.
         replay_batch: Samples replayed a step.
         plugins: More plugins, from the user.
+        optimisation: The arguments of :class:`~strategies.optimisation.Optimisation` that are not to be the usual ones.
     """
 
-    model: OneHeadNet
+    model: nn.Module
+    layout: Layout
     criterion: MultiTaskLoss
     evaluator: EvaluationPlugin
     device: torch.device
@@ -38,24 +41,24 @@ class Setting:
     eval_mb_size: int
     replay_size: int
     replay_batch: int
-    eval_every: int = -1
     plugins: Sequence[SupervisedPlugin] = ()
+    optimisation: Mapping[str, Any] = field(default_factory=dict)
 
     def arguments(self, plugins: Sequence[SupervisedPlugin] = ()) -> dict[str, Any]:
-        """The keyword arguments of :class:`~strategies.multitask.MultiTask`, these plugins before the user's."""
+        """The keyword arguments that Avalanche's strategies share, these plugins before the user's."""
         return {
             "model": self.model,
+            "optimizer": starting_optimizer(self.model),
             "criterion": self.criterion,
             "train_mb_size": self.train_mb_size,
             "eval_mb_size": self.eval_mb_size,
             "device": self.device,
             "evaluator": self.evaluator,
-            "eval_every": self.eval_every,
             "plugins": [*plugins, *self.plugins, FreshViews()],
         }
 
     def optimised(self, plugins: Sequence[SupervisedPlugin] = ()) -> dict[str, Any]:
-        """The keyword arguments of any other strategy of Avalanche's, to train it as ``MultiTask`` trains."""
+        """The same with the plugin that trains a strategy, where that keeps the optimizer it is handed."""
         arguments = self.arguments(plugins)
-        arguments["plugins"].append(Optimisation())
-        return arguments | {"optimizer": starting_optimizer(self.model)}
+        arguments["plugins"].append(Optimisation(**self.optimisation))
+        return arguments

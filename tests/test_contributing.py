@@ -165,7 +165,7 @@ def test_a_metric(new_file, monkeypatch):
     assert metric.result()["PixelError"] == pytest.approx(0.25)
     assert 0 < metric.result()["mIoU"] < 1
     emitted = {str(plugin) for plugin in evaluator(replaced(kind)).metrics}
-    assert {"PixelError_ExperienceForgetting", "mIoU_StreamForgetting"} <= emitted
+    assert {"PixelError_Forgetting_Exp", "mIoU_Forgetting_Stream"} <= emitted
 
 
 def replaced(kind):

@@ -2,18 +2,19 @@
 
 import numpy
 import torch
+from avalanche.models import avalanche_forward
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from onehead_avl.evaluation.statistics import percentile_interval
 from onehead_avl.kinds.kind import Metric, Values
 from onehead_avl.model.layout import Part
-from onehead_avl.model.network import OneHeadNet
 
 RESAMPLES = 500
 
 
 @torch.no_grad()
-def measure(model: OneHeadNet, samples: Dataset, part: Part, metric: Metric, batch_size: int) -> Values:
+def measure(model: nn.Module, samples: Dataset, part: Part, metric: Metric, batch_size: int) -> Values:
     """Measure a network on samples ``(image, Target, ...)`` of one experience.
 
     Args:
@@ -26,7 +27,8 @@ def measure(model: OneHeadNet, samples: Dataset, part: Part, metric: Metric, bat
     device = next(model.parameters()).device
     metric.reset()
     for images, target, *_ in DataLoader(samples, batch_size=batch_size):
-        metric.update(part.of(model(images.to(device))), target.to(device))
+        output = avalanche_forward(model, images.to(device), target.task.to(device))
+        metric.update(part.of(output), target.to(device))
     return metric.result()
 
 

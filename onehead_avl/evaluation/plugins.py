@@ -20,6 +20,7 @@ from avalanche.training.templates import SupervisedTemplate
 from onehead_avl.errors import UsageError
 from onehead_avl.kinds.kind import Metric, Values
 from onehead_avl.model.layout import Layout
+from onehead_avl.system.labels import labels_of
 
 
 class NamedMetric(Protocol):
@@ -69,11 +70,12 @@ class Score(GenericPluginMetric[dict, NamedMetric]):
     def update(self, strategy: SupervisedTemplate) -> None:
         """Count the strategy's current minibatch."""
 
-    def _package_result(self, strategy: SupervisedTemplate) -> MetricResult:
+    def _package_result(self, strategy: SupervisedTemplate, task: int | bool = True) -> MetricResult:
+        """Name the values by a task label, or with ``True`` by that of the experience, if it has a single one."""
         return [
             MetricValue(
                 self,
-                get_metric_name(f"{name}_Exp", strategy, add_experience=True, add_task=True),
+                get_metric_name(f"{name}_Exp", strategy, add_experience=True, add_task=task),
                 value,
                 strategy.clock.train_iterations,
             )
@@ -86,20 +88,22 @@ class Score(GenericPluginMetric[dict, NamedMetric]):
 
 
 class ExperienceScore(Score):
-    """The score of one experience; it is silent on all others, and keeps its values until it is evaluated again.
+    """The score of the samples of one task label; it keeps its values until such samples are evaluated again.
 
     Args:
         metric: Counts the outputs.
-        task: The task label of the experience.
+        task: The task label.
         layout: The channels of the network's output.
     """
 
+    UNSAVED = Score.UNSAVED | {"_counts"}
     _metric: Metric
 
     def __init__(self, metric: Metric, task: int, layout: Layout) -> None:
         super().__init__(metric)
         self.task = task
         self.layout = layout
+        self._counts = False
 
     @property
     def metric(self) -> Metric:
@@ -107,22 +111,28 @@ class ExperienceScore(Score):
         return self._metric
 
     def update(self, strategy: SupervisedTemplate) -> None:
-        """Count the network's output on the current minibatch."""
-        self._metric.update(self.layout.parts[self.task].of(strategy.mb_output), strategy.mb_y)
+        """Count the network's output on the samples of the current minibatch that have the task label."""
+        output, target = strategy.mb_output, strategy.mb_y
+        own = target.of(self.task)
+        if not own.all():
+            output, target = output[own], target[own]
+        self._metric.update(self.layout.parts[self.task].of(output), target)
 
     def before_eval_exp(self, strategy: SupervisedTemplate) -> None:
-        """Begin to count if it is the own experience that is evaluated."""
-        if _task(strategy) == self.task:
-            super().before_eval_exp(strategy)
+        """Wait for a sample with the task label."""
+        self._counts = False
 
     def after_eval_iteration(self, strategy: SupervisedTemplate) -> None:
-        """Count the minibatch if it is of the own experience."""
-        if _task(strategy) == self.task:
-            super().after_eval_iteration(strategy)
+        """Count the minibatch, beginning anew with the first of an experience, if it holds samples of the task."""
+        if strategy.mb_y.of(self.task).any():
+            if not self._counts:
+                self.reset()
+            self._counts = True
+            self.update(strategy)
 
     def after_eval_exp(self, strategy: SupervisedTemplate) -> MetricResult:
-        """Emit the values of the own experience."""
-        return super().after_eval_exp(strategy) if _task(strategy) == self.task else None
+        """Emit the values, if anything was counted."""
+        return self._package_result(strategy, self.task) if self._counts else None
 
 
 class LossScore(Score):
@@ -135,22 +145,16 @@ class LossScore(Score):
         self._metric.update(strategy.loss.item(), len(strategy.mb_y))
 
 
-def _task(strategy: SupervisedTemplate) -> int:
-    """The task label of the experience that is evaluated."""
-    (label,) = strategy.experience.task_labels
-    return label
-
-
 class _ReadsScore:
     """What the four plugins below share: they read one value of the metric that a :class:`Score` counts.
 
     Args:
-        metrics: By the task label of the experiences that are measured by the value.
+        metrics: By the task label of the samples that are measured by the value.
         name: Of the value.
         higher_is_better: Its direction; forgetting is positive when it gets worse.
     """
 
-    UNSAVED = frozenset(("_metrics", "_current_metric"))
+    UNSAVED = frozenset(("_metrics", "_current_metric", "_seen"))
     kind: str
     sign = 1
     forgetting: Forgetting
@@ -158,18 +162,25 @@ class _ReadsScore:
     def __init__(self, metrics: Mapping[int, NamedMetric], name: str, higher_is_better: bool) -> None:
         super().__init__(None)  # type: ignore[call-arg]  # Avalanche's class, which stands behind this one
         self._metrics = metrics
+        self._seen: set[int] = set()
         self.name = name
         self.higher_is_better = higher_is_better
 
     def before_eval_exp(self, strategy: SupervisedTemplate) -> None:
-        """Nothing: the score begins to count."""
+        """Begin to note task labels; the score begins to count."""
+        self._seen = set()
 
     def metric_update(self, strategy: SupervisedTemplate) -> None:
-        """Nothing: the score has counted the minibatch."""
+        """Note the task labels of the minibatch; the score has counted it."""
+        self._seen.update(strategy.mb_y.task.tolist())
 
     def metric_result(self, strategy: SupervisedTemplate) -> float | None:
-        metric = self._metrics.get(_task(strategy))
-        value = None if metric is None else metric.result()[self.name]
+        """The value of the experience; ``None`` where none was measured, or several of different task labels."""
+        found = {id(self._metrics[task]): self._metrics[task] for task in self._seen & self._metrics.keys()}
+        if len(found) != 1:
+            return None
+        (metric,) = found.values()
+        value = metric.result()[self.name]
         return value if value is None or self.higher_is_better else -value
 
     def after_eval_exp(self, strategy: SupervisedTemplate) -> MetricResult:
@@ -182,6 +193,7 @@ class _ReadsScore:
         return None if forgetting is None else self.sign * forgetting
 
     def __str__(self) -> str:
+        # Avalanche's loggers tell metrics apart by how a name begins: none of these begins as that of a score does.
         return f"{self.name}_{self.kind}"
 
 
@@ -192,7 +204,7 @@ class ExperienceForgetting(_ReadsScore, GenericExperienceForgetting):
     Avalanche's definition.
     """
 
-    kind = "ExperienceForgetting"
+    kind = "Forgetting_Exp"
 
     def result(self) -> dict[int, float]:
         """Forgetting of each experience measured twice."""
@@ -205,14 +217,14 @@ class ExperienceBackwardTransfer(ExperienceForgetting):
     Lopez-Paz and Ranzato, "Gradient Episodic Memory", NeurIPS 2017.
     """
 
-    kind = "ExperienceBWT"
+    kind = "BWT_Exp"
     sign = -1
 
 
 class StreamForgetting(_ReadsScore, GenericStreamForgetting):
     """Forgetting averaged over the experiences that measure the metric and were learned before the last one."""
 
-    kind = "StreamForgetting"
+    kind = "Forgetting_Stream"
 
     def _package_result(self, strategy: SupervisedTemplate) -> MetricResult:
         return super()._package_result(strategy) if self.stream_forgetting.weight else None
@@ -221,7 +233,7 @@ class StreamForgetting(_ReadsScore, GenericStreamForgetting):
 class StreamBackwardTransfer(StreamForgetting):
     """The negative of stream forgetting."""
 
-    kind = "StreamBWT"
+    kind = "BWT_Stream"
     sign = -1
 
 
@@ -237,9 +249,10 @@ class ReplayedSamples(GenericPluginMetric):
 
     def update(self, strategy: SupervisedTemplate) -> None:
         """Count the current minibatch."""
-        if len(strategy.experience.task_labels) == 1:
-            replayed = int((strategy.mb_y.task != strategy.experience.task_labels[0]).sum())
-            self._most = max(self._most or 0, replayed)
+        labels = labels_of(strategy.experience)
+        if len(labels) == 1:
+            (label,) = labels
+            self._most = max(self._most or 0, int((strategy.mb_y.task != label).sum()))
 
     def reset(self) -> None:
         """Forget everything counted."""
@@ -304,6 +317,16 @@ def evaluator(layout: Layout, loggers: Sequence[BaseLogger] = ()) -> EvaluationP
     return EvaluationPlugin(*metric_plugins(layout), loggers=list(loggers))
 
 
+def counted(evaluator: EvaluationPlugin) -> dict[str, Metric]:
+    """The metric of each experience as its last evaluation counted it; experiences that had none are absent.
+
+    Args:
+        evaluator: Of :func:`evaluator`.
+    """
+    scores = [each for each in evaluator.metrics if isinstance(each, ExperienceScore) and len(each.metric)]
+    return {each.layout.names[each.task]: each.metric for each in scores}
+
+
 def measured(evaluator: EvaluationPlugin) -> tuple[dict[str, Values], dict[str, dict[str, Values]]]:
     """What the last evaluation of each experience measured.
 
@@ -314,8 +337,7 @@ def measured(evaluator: EvaluationPlugin) -> tuple[dict[str, Values], dict[str, 
         The values by experience and metric, and those of single classes by experience, value and class; experiences
         that were not evaluated are absent.
     """
-    scores = [each for each in evaluator.metrics if isinstance(each, ExperienceScore) and len(each.metric)]
-    named = {each.layout.names[each.task]: each.metric for each in scores}
+    named = counted(evaluator)
     return (
         {name: metric.result() for name, metric in named.items()},
         {name: metric.per_class() for name, metric in named.items()},

@@ -81,6 +81,7 @@ class Record:
         peak_memory_bytes: Of the process; ``None`` if it could not be measured.
         stored_bytes: What the strategy keeps beside the model; ``None`` if that means nothing.
         environment: What numbers depend on beside the configuration.
+        optimisation: Who updated the weights: ``by`` the benchmark or the strategy, and with which ``optimizer``.
     """
 
     strategy: str
@@ -99,6 +100,7 @@ class Record:
     peak_memory_bytes: int | None = None
     stored_bytes: int | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
+    optimisation: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def measures(self) -> list[Measure]:

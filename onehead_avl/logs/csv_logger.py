@@ -11,6 +11,7 @@ from avalanche.logging import CSVLogger as AvalancheCSVLogger
 from avalanche.training.templates import SupervisedTemplate
 
 from onehead_avl.model.layout import Layout
+from onehead_avl.system.labels import labels_of
 
 ACCURACY = "Top1"
 """The metric that Avalanche's own columns hold as accuracy."""
@@ -20,7 +21,8 @@ class CSVLogger(AvalancheCSVLogger):
     """Writes ``training_results.csv`` and ``eval_results.csv``.
 
     Both begin with the columns that Avalanche's logger has. ``training_results.csv``, a row an epoch, goes on with
-    ``val_<metric>_<experience>``: the evaluation after that epoch, empty without one. ``eval_results.csv``, a row an
+    ``val_<metric>_<experience>``: the evaluation after that epoch, which for the last one is that of the stage; empty
+    without one. ``eval_results.csv``, a row an
     experience evaluated, goes on with its name and with ``<metric>`` and ``<metric>_forgetting``.
 
     Args:
@@ -65,35 +67,43 @@ class CSVLogger(AvalancheCSVLogger):
         }
 
     def after_eval_exp(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):
-        """Add a periodic evaluation to its epoch's row, or write the row of an evaluation proper."""
+        """Add an evaluation to its epoch's row, and write the row of one after a stage."""
         exp = strategy.experience.current_experience
-        (task,) = strategy.experience.task_labels
-        scores = {name: _find(metric_values, f"{name}_Exp") for name in self._own[task]}
+        tasks = sorted(labels_of(strategy.experience))
+        own = list(dict.fromkeys(name for task in tasks for name in self._own[task]))
+        scores = {name: _find(metric_values, f"{name}_Exp") for name in own}
         loss = _find(metric_values, "Loss_Exp")
+        if self._row is not None:
+            self._row |= {
+                f"val_{metric}_{self._names[task]}": scores[metric] for task in tasks for metric in self._own[task]
+            }
+            if exp == self.training_exp_id:
+                self._row |= {"val_loss": loss, "val_accuracy": scores.get(ACCURACY)}
         if self.in_train_phase:
-            if self._row is not None:
-                self._row |= {f"val_{metric}_{self._names[task]}": value for metric, value in scores.items()}
-                if exp == self.training_exp_id:
-                    self._row |= {"val_loss": loss, "val_accuracy": scores.get(ACCURACY)}
             return
-        forgetting = {name: _find(metric_values, f"{name}_ExperienceForgetting") for name in self._own[task]}
+        forgetting = {name: _find(metric_values, f"{name}_Forgetting_Exp") for name in own}
         row = {
             "eval_exp": exp,
             "training_exp": self.training_exp_id,
             "eval_accuracy": scores.get(ACCURACY),
             "eval_loss": loss,
             "forgetting": forgetting.get(ACCURACY),
-            "experience": self._names[task],
+            "experience": " + ".join(self._names[task] for task in tasks),
             **scores,
             **{f"{name}_forgetting": value for name, value in forgetting.items()},
         }
         self._eval.writerow(row)
         self.eval_file.flush()
 
-    def after_training(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):
-        """Write the row of the last epoch."""
+    def after_eval(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):
+        """Write the row of the last epoch after the evaluation of its stage."""
+        if not self.in_train_phase:
+            self._flush()
+
+    def close(self) -> None:
+        """Write what is left, and close the files."""
         self._flush()
-        super().after_training(strategy, metric_values, **kwargs)
+        super().close()
 
     def _flush(self) -> None:
         if self._row is not None:

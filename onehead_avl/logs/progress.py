@@ -9,6 +9,8 @@ from avalanche.logging import BaseLogger
 from avalanche.training.templates import SupervisedTemplate
 from tqdm import tqdm
 
+from onehead_avl.system.labels import labels_of
+
 _PLAIN_INTERVAL = 15.0
 """Seconds between lines where standard error is a file."""
 
@@ -54,7 +56,7 @@ class Progress(BaseLogger, SupervisedPlugin):
 
     def before_eval_exp(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):
         """Begin the bar of an evaluation, which vanishes when it is over."""
-        names = " + ".join(self._names[label] for label in strategy.experience.task_labels)
+        names = " + ".join(self._names[label] for label in sorted(labels_of(strategy.experience)))
         self._evaluation = _bar(f"evaluating {names}", len(strategy.dataloader), leave=False)
 
     def after_eval_iteration(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):

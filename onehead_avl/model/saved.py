@@ -2,22 +2,23 @@
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
-from onehead_avl.errors import UsageError, WeightsError
+from onehead_avl.errors import OneHeadError, UsageError, WeightsError
 from onehead_avl.kinds import KINDS
 from onehead_avl.kinds.kind import kind_of
 from onehead_avl.model.backbones import not_finite
-from onehead_avl.model.layout import layout_of_heads
+from onehead_avl.model.layout import Layout, layout_of_heads
 from onehead_avl.model.network import OneHeadNet
 from onehead_avl.system.files import replacing
+from onehead_avl.system.importing import call_attribute
 
 _KEY = "onehead_avl"
 
@@ -30,51 +31,93 @@ class SavedModel:
     """A network with what is needed to use it.
 
     Attributes:
-        model: The network, in eval mode; its layout holds the experiences with their kinds and classes.
+        model: The network, in eval mode.
+        layout: The channels of its output, with the experiences, their kinds and classes.
         image_size: Side of the square it was trained on, in pixels.
         stream: The name of the stream it learned.
     """
 
-    model: OneHeadNet
+    model: nn.Module
+    layout: Layout
     image_size: int
     stream: str
 
 
-def save_model(path: Path, model: OneHeadNet, image_size: int, stream: str) -> None:
+@dataclass(frozen=True)
+class Origin:
+    """What builds a network that is none of this package's.
+
+    Attributes:
+        path: The import path of what is called with the layout; where nothing is known to build the network, that of
+            its class.
+        options: What else it is called with.
+    """
+
+    path: str
+    options: Mapping[str, int | float | str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: nn.Module) -> "Origin":
+        """That of a network that a strategy built by itself."""
+        return cls(f"{type(model).__module__}:{type(model).__qualname__}")
+
+
+def save_model(
+    path: Path, model: nn.Module, layout: Layout, image_size: int, stream: str, origin: Origin | None = None
+) -> None:
     """Write a network to a safetensors file.
+
+    Args:
+        path: The file.
+        model: The network.
+        layout: The channels of its output.
+        image_size: Side of the square it was trained on, in pixels.
+        stream: The name of the stream it learned.
+        origin: What builds it; not needed for a network of this package.
 
     Raises:
         OutputError: The file cannot be written.
     """
-    about = {
+    about: dict[str, Any] = {
         "version": VERSION,
-        "backbone": model.backbone.name,
-        "pretrained": model.backbone.pretrained,
-        "channels": model.width,
         "stream": stream,
         "experiences": [
             {"name": name, "head": part.head, "kind": part.kind.path, "classes": list(part.classes)}
-            for name, part in zip(model.layout.names, model.layout.parts, strict=True)
+            for name, part in zip(layout.names, layout.parts, strict=True)
         ],
         "image_size": image_size,
     }
-    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    if isinstance(model, OneHeadNet):
+        about |= {
+            "backbone": model.backbone.name,
+            "pretrained": model.backbone.pretrained,
+            "channels": model.width,
+        }
+    else:
+        made = origin or Origin.of(model)
+        about |= {"network": made.path, "options": dict(made.options)}
+    # Copies: weights that two layers share are written twice, for the format knows no sharing.
+    state = {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in model.state_dict().items()
+    }
     with replacing(path) as temporary:
         temporary.write_bytes(save(state, metadata={_KEY: json.dumps(about)}))
 
 
-def load_model(path: Path, kinds: Collection[str] = ()) -> SavedModel:
+def load_model(path: Path, kinds: Collection[str] = (), network: str | None = None) -> SavedModel:
     """Read a network that :func:`save_model` wrote.
 
     Args:
         path: The file.
         kinds: Import paths of kinds that may be imported, beside those that have a name of their own: what a file
             names is not imported because the file says so.
+        network: The import path of what builds the network from its layout, where that is none of this package's.
 
     Raises:
-        UsageError: There is no such file.
-        WeightsError: It is no safetensors file, or none that this version of the package wrote, or it needs a kind that
-            was not named.
+        UsageError: There is no such file, or the network cannot be built, or another one is named.
+        WeightsError: It is no safetensors file, or none that this version of the package wrote, or it needs a kind or a
+            network that was not named.
     """
     if not path.is_file():
         raise UsageError(f"expected a model.safetensors of a benchmark run, found no file at {path}")
@@ -83,24 +126,57 @@ def load_model(path: Path, kinds: Collection[str] = ()) -> SavedModel:
             about = json.loads((file.metadata() or {})[_KEY])
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         _require_description(path, about, kinds)
+        _require_named(path, about, network)
         layout = layout_of_heads(
             [(each["name"], each["head"], kind_of(each["kind"]), each["classes"]) for each in about["experiences"]]
         )
-        with torch.device("meta"):  # no memory is taken before the sizes that the file claims are those of its tensors
-            model = OneHeadNet(layout, about["backbone"], pretrained=about["pretrained"], channels=about["channels"])
+        model = _ours(about, layout) if network is None else _anybodys(path, about, layout, network)
         if _forms(model.state_dict()) != _forms(state):
             raise ValueError("tensors of another network")
-        model.to_empty(device="cpu").load_state_dict(state)
+        if network is None:
+            model.to_empty(device="cpu")
+        model.load_state_dict(state)
         if not_finite(model):
             raise ValueError("numbers that are not finite")
-        return SavedModel(model.eval(), about["image_size"], about["stream"])
-    except WeightsError:
-        raise
+        return SavedModel(model.eval(), layout, about["image_size"], about["stream"])
     except Exception as error:  # a file that anybody may have written fails in any way
+        if isinstance(error, WeightsError) or (network is not None and isinstance(error, OneHeadError)):
+            raise
         raise WeightsError(
             f"{path}: expected weights that python -m onehead_avl.benchmark wrote, "
             f"found something else ({type(error).__name__}); use the model.safetensors of a run"
         ) from None
+
+
+def _ours(about: Mapping[str, Any], layout: Layout) -> nn.Module:
+    if type(about["pretrained"]) is not bool or type(about["channels"]) is not int or about["channels"] < 1:
+        raise ValueError("the network is not described")
+    with torch.device("meta"):  # no memory is taken before the sizes that the file claims are those of its tensors
+        return OneHeadNet(layout, about["backbone"], pretrained=about["pretrained"], channels=about["channels"])
+
+
+def _anybodys(path: Path, about: Mapping[str, Any], layout: Layout, network: str) -> nn.Module:
+    options = about["options"]
+    if type(options) is not dict or not all(type(value) in (int, float, str) for value in options.values()):
+        raise ValueError("the options of the network are no numbers or texts")
+    model = call_attribute(network, {"layout": layout}, options)
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"{network}: expected a network of PyTorch's, found {type(model).__name__}; name another")
+    return model
+
+
+def _require_named(path: Path, about: Mapping[str, Any], network: str | None) -> None:
+    """Refuse to import a network because a file of weights says so, and to build another than the file's."""
+    found = about.get("network")
+    if found is not None and type(found) is not str:
+        raise ValueError("the network is not named")
+    if found is not None and network is None:
+        raise WeightsError(
+            f"{path}: the network is {found}, which is not imported because a file of weights says so; name what "
+            "builds it from the layout with --model"
+        )
+    if found is None and network is not None:
+        raise UsageError(f"{path}: expected weights of {network}, found those of this package's network; leave it out")
 
 
 def _forms(state: Mapping[str, Tensor]) -> dict[str, tuple]:
@@ -127,7 +203,5 @@ def _require_description(path: Path, about: Mapping[str, Any], kinds: Collection
         raise ValueError("two experiences have one name")
     if type(about["stream"]) is not str:
         raise ValueError("the stream has no name")
-    if type(about["pretrained"]) is not bool or type(about["channels"]) is not int or about["channels"] < 1:
-        raise ValueError("the network is not described")
     if type(about["image_size"]) is not int or about["image_size"] < 32 or about["image_size"] % 32:
         raise ValueError("the image size is no multiple of 32")

@@ -4,10 +4,11 @@ import statistics
 import time
 
 import torch
+from avalanche.models import avalanche_forward
 from torch import nn
 
 from onehead_avl.evaluation.record import Record, Rule
-from onehead_avl.model.network import OneHeadNet
+from onehead_avl.model.layout import Layout
 
 LATENCY_SIZE = 512
 MAX_DROP = 0.05
@@ -23,7 +24,7 @@ def applies(record: Record) -> bool:
 
 def checklist(
     *,
-    model: OneHeadNet,
+    model: nn.Module,
     latency_ms: float,
     record: Record,
     replayed: int | None,
@@ -33,7 +34,7 @@ def checklist(
     """Check a finished run against the challenge's rules.
 
     Args:
-        model: The trained network.
+        model: The trained network; the layers of its ``head`` are counted, if it has one.
         latency_ms: Of :func:`latency`.
         record: What was trained and measured.
         replayed: The most samples replayed in a step; ``None`` if unknown.
@@ -41,12 +42,18 @@ def checklist(
         keeps_allowed: Whether the challenge allows that.
     """
     millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
-    layers = sum(isinstance(module, nn.Conv2d | nn.Linear) for module in model.head.modules())
+    head = getattr(model, "head", None)
+    layers = _layers(head) if isinstance(head, nn.Module) else None
     train, val = (max(getattr(each, split) for each in record.experiences) for split in ("train", "val"))
     (detected,) = (len(each.classes) for each in record.experiences if each.kind == "detection")
     rules = [
         Rule("parameters", f"{millions:.2f} M", "< 8 M", millions < 8),
-        Rule("head layers", str(layers), "2 or 3", layers in (2, 3)),
+        Rule(
+            "head layers",
+            None if layers is None else str(layers),
+            "2 or 3",
+            None if layers is None else layers in (2, 3),
+        ),
         Rule(f"one {LATENCY_SIZE} x {LATENCY_SIZE} image", f"{latency_ms:.0f} ms", "<= 150 ms", latency_ms <= 150),
         Rule("training time", _duration(record.seconds), "<= 2 h", record.seconds <= 2 * 3600),
         Rule("train / val images a task", f"{train} / {val}", "240 / 60", train <= 240 and val <= 60),
@@ -69,6 +76,10 @@ def checklist(
     return rules
 
 
+def _layers(head: nn.Module) -> int:
+    return sum(isinstance(module, nn.Conv2d | nn.Linear) for module in head.modules())
+
+
 def _drop_rule(name: str, drop: float | None) -> Rule:
     if drop is None:
         return Rule(name, None, f"<= {MAX_DROP:.0%}", None)
@@ -77,22 +88,23 @@ def _drop_rule(name: str, drop: float | None) -> Rule:
 
 
 @torch.no_grad()
-def latency(model: OneHeadNet, device: torch.device, repeats: int = 10) -> float:
+def latency(model: nn.Module, layout: Layout, device: torch.device, repeats: int = 10) -> float:
     """Milliseconds from one 512 x 512 image to the predictions of all heads: the median of some repetitions."""
-    training = model.training
+    training = {module: module.training for module in model.modules()}
     model.eval()
     image = torch.zeros(1, 3, LATENCY_SIZE, LATENCY_SIZE, device=device)
     size = torch.tensor([[LATENCY_SIZE, LATENCY_SIZE]], device=device)
     times = []
     for _ in range(repeats + 2):
         start = time.perf_counter()
-        output = model(image)
-        for part in model.layout.heads:
+        output = avalanche_forward(model, image, torch.zeros(1, dtype=torch.long, device=device))
+        for part in layout.heads:
             part.kind.decode(part.of(output), size)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         times.append(time.perf_counter() - start)
-    model.train(training)
+    for module, mode in training.items():
+        module.training = mode
     return statistics.median(times[2:]) * 1000  # the first two warm up
 
 

@@ -35,9 +35,8 @@ def compare_strategies(config: Config, folder: Path, stream: Stream, cache: Base
         OutputError: The folder cannot be written, or holds results that cannot be read.
         TrainingError: A run failed; everything else is written first.
     """
-    for path in [*config.strategy, *config.plugin]:
-        if ":" in path:
-            import_attribute(path)  # a wrong path is refused now, not after the runs before it
+    for path in config.imported:
+        import_attribute(path)  # a wrong path is refused now, not after the runs before it
     claim(folder, config)
     runs = plan(config, folder)
     for planned in runs:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from onehead_avl.errors import UsageError
+from onehead_avl.logs.named import LOGGERS
 from onehead_avl.runs.defaults import DRAWN, REAL, Defaults
 from onehead_avl.runs.options import Affects, argument_of, option
 from scenarios.described import Description
@@ -57,6 +58,19 @@ class Config:
         Affects.CONTENT,
         metavar="imagenet|none|FILE",
     )
+    model: str | None = option(
+        None,
+        "a network of your own in place of this package's, as module:Class; it is called with the layout of the output",
+        Affects.RESULTS,
+        metavar="MODULE:CLASS",
+    )
+    start_from: Path | None = option(
+        None,
+        "begin with the weights of a finished run, its model.safetensors",
+        Affects.CONTENT,
+        type=Path,
+        metavar="FILE",
+    )
     strategy: tuple[str, ...] = option(
         ("replay",),
         "strategies to run: names, names joined by + such as replay+lwf, or module:Class for your own; "
@@ -72,6 +86,22 @@ class Config:
         nargs="+",
         action="extend",
         metavar="PLUGIN",
+    )
+    metric: tuple[str, ...] = option(
+        (),
+        "Avalanche metrics that are measured beside the benchmark's, as module:Class",
+        Affects.METHODS,
+        nargs="+",
+        action="extend",
+        metavar="METRIC",
+    )
+    logger: tuple[str, ...] = option(
+        (),
+        f"loggers beside the benchmark's: {', '.join(LOGGERS)}, or Avalanche's and your own as module:Class",
+        Affects.NOTHING,
+        nargs="+",
+        action="extend",
+        metavar="LOGGER",
     )
     set: tuple[str, ...] = option(
         (),
@@ -126,8 +156,26 @@ class Config:
         type=int,
         metavar="N",
     )
+    holdout: float | None = option(
+        None,
+        "share of each experience's training images, drawn by the seed, that is not learned but measured after every "
+        "epoch: for tuning, and for --early-stopping",
+        type=float,
+        metavar="SHARE",
+    )
+    early_stopping: int = option(
+        0,
+        "end a stage when the primary metric of its experience on the --holdout has not improved for so many epochs, "
+        "and go back to the best of them; 0: never",
+        type=int,
+        metavar="EPOCHS",
+    )
     eval_every: int = option(
-        0, "also evaluate every so many epochs; 0: only after each stage", type=int, metavar="EPOCHS"
+        0,
+        "also evaluate after every so many epochs of a stage, which changes nothing else; 0: only after each stage",
+        Affects.NOTHING,
+        type=int,
+        metavar="EPOCHS",
     )
     workers: int = option(
         0,
@@ -142,6 +190,9 @@ class Config:
         Affects.NOTHING,
         type=int,
         metavar="N",
+    )
+    keep_stages: bool = option(
+        False, "also keep the weights after each stage, in stages/", Affects.NOTHING, action="store_true"
     )
     resume: bool = option(
         False,
@@ -191,6 +242,12 @@ class Config:
         """
         return read_description(self.stream)
 
+    @property
+    def imported(self) -> tuple[str, ...]:
+        """What is called by its import path, with options of its own: in the order of the options."""
+        named = [*self.strategy, *self.plugin, *self.metric, *self.logger, *([self.model] if self.model else [])]
+        return tuple(name for name in named if ":" in name)
+
     def but(self: Same, **values: Any) -> Same:
         """A copy with other values of some options; the description of the stream is not read again.
 
@@ -238,7 +295,8 @@ class Config:
         values = {each.name: getattr(self, each.name) for each in fields(self)} | {
             "order": order,
             "epochs": epochs * len(order) if len(epochs) == 1 else epochs,
-            "backbone_weights": self.backbone_weights or usual.backbone_weights,
+            "backbone_weights": self.backbone_weights
+            or ("none" if self.model or self.start_from else usual.backbone_weights),
             "image_size": self.image_size or usual.image_size,
             "batch_size": self.batch_size or usual.batch_size,
             "replay_batch": self.replay_batch or usual.replay_batch,

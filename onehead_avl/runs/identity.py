@@ -23,7 +23,7 @@ def identity(config: Resolved, stream: Stream, device: torch.device) -> dict:
         "the data": digest_of(stream),
         "the program": digest_of_code(),
         **{f"the {name}": value for name, value in environment(device).items()},
-        "the strategy's options": json.dumps(options_of([*config.strategy, *config.plugin], config.set)[0]),
+        "the strategy's options": json.dumps(options_of([*config.strategy, *config.imported], config.set)[0]),
         "the backbone's weights": digest_of_file(config.backbone_weights),
     }
 

@@ -10,8 +10,8 @@ from avalanche.training.templates.base import BaseTemplate
 from onehead_avl.checkpoint.plugin import Checkpoints
 from onehead_avl.errors import TrainingError
 from onehead_avl.evaluation.outcomes import Scores, Stage
+from onehead_avl.evaluation.periodic import evaluate_undisturbed
 from onehead_avl.evaluation.plugins import measured
-from onehead_avl.system.randomness import random_state, set_random_state
 
 
 def learn(
@@ -69,10 +69,8 @@ def _stages(
 
 
 def _untrained(strategy: BaseTemplate, benchmark: CLScenario, workers: int) -> Scores:
-    """Measure the network before any training; random numbers go on as if it had not been."""
-    state = random_state()
-    strategy.eval(benchmark.test_stream, num_workers=workers)
-    set_random_state(state)
+    """Measure the network before any training."""
+    evaluate_undisturbed(strategy, benchmark.test_stream, workers)
     return _measured(strategy)[0]
 
 

@@ -25,6 +25,7 @@ def evaluate(
     split: str,
     batch_size: int,
     device: str,
+    network: str | None = None,
 ) -> str:
     """Measure saved weights.
 
@@ -36,6 +37,7 @@ def evaluate(
         split: ``train`` or ``val``.
         batch_size: Images at a time.
         device: ``auto``, ``cpu`` or ``cuda``.
+        network: The import path of what builds the network, for weights of one that is none of this package's.
 
     Returns:
         A table with a row for each metric, and a line that names the experiences that the stream lacks.
@@ -47,8 +49,8 @@ def evaluate(
     """
     if data is not None:
         require_data(data)
-    saved = load_model(weights, kinds=[each.kind for each in description.experiences])
-    layout = saved.model.layout
+    saved = load_model(weights, kinds=[each.kind for each in description.experiences], network=network)
+    layout = saved.layout
     described = {each.name: each for each in description.on(data, saved.image_size).experiences}
     chosen = _chosen(names, layout, described, str(weights), description.name)
     saved.model.to(choose_device(device)).to(memory_format=torch.channels_last)

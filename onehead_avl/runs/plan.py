@@ -53,7 +53,7 @@ class Planned:
             UsageError: It was run with other hyper-parameters.
         """
         found = record_in(self.folder)
-        options, _ = options_of([*self.config.strategy, *self.config.plugin], self.config.set)
+        options, _ = options_of([*self.config.strategy, *self.config.imported], self.config.set)
         if found is not None and found.options != options:
             raise UsageError(
                 f"--output {self.folder.parent} holds {self.strategy} with hyper-parameters {found.options}, but "

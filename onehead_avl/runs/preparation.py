@@ -3,25 +3,36 @@
 import os
 import random
 from dataclasses import dataclass
+from importlib import import_module
 
 import numpy
 import torch
 from avalanche.benchmarks import CLScenario
+from avalanche.logging import BaseLogger
+from avalanche.training.plugins import EvaluationPlugin
 from avalanche.training.templates.base import BaseTemplate
+from torch import nn
 
-from onehead_avl.evaluation.plugins import evaluator
+from onehead_avl.errors import UsageError
+from onehead_avl.evaluation.plugins import metric_plugins
+from onehead_avl.logs.named import LOGGERS
 from onehead_avl.logs.progress import Progress
 from onehead_avl.model.criterion import MultiTaskLoss
+from onehead_avl.model.layout import Layout
 from onehead_avl.model.network import OneHeadNet
+from onehead_avl.model.probe import require_network
+from onehead_avl.model.saved import Origin
 from onehead_avl.prepare.manifest import manifest_digest
 from onehead_avl.report.cost import start_peak_memory
 from onehead_avl.runs.config import Resolved
 from onehead_avl.system.device import choose_device
+from onehead_avl.system.importing import call_attribute
 from onehead_avl.system.views import VIEWS
 from scenarios.experience import Stream
 from scenarios.stream import avalanche_benchmark
-from strategies.build import Options, build, import_plugins
-from strategies.hyperparameters import options_of
+from strategies.attached import import_logger, import_metrics, import_plugins
+from strategies.build import Options, build
+from strategies.hyperparameters import OPTIMISATION, options_of
 from strategies.setting import Setting
 
 
@@ -33,7 +44,8 @@ class Prepared:
         config: With one strategy and one seed.
         stream: What is learned.
         device: Where.
-        model: The network, at its start.
+        model: The network, at its start; a strategy may go on with another one.
+        origin: What builds the network, where it is none of this package's.
         benchmark: The stream as Avalanche has it.
         options: Hyper-parameters, by method.
         strategy: What learns.
@@ -45,7 +57,8 @@ class Prepared:
     config: Resolved
     stream: Stream
     device: torch.device
-    model: OneHeadNet
+    model: nn.Module
+    origin: Origin | None
     benchmark: CLScenario
     options: Options
     strategy: BaseTemplate
@@ -84,37 +97,62 @@ def prepare(config: Resolved, stream: Stream) -> Prepared:
     torch.use_deterministic_algorithms(config.deterministic)
     memory_is_measured = start_peak_memory()
     seed_everything(seed)
-    weights = None if config.backbone_weights == "none" else config.backbone_weights
+    options, _ = options_of([*config.strategy, *config.imported], config.set)
+    model, origin = _network(config, stream.layout, options)
     # On its device at once: joint training moves it when it trains, which is not before the first evaluation.
     # channels_last: convolutions of this size run a third faster on CPUs.
-    model = OneHeadNet(stream.layout, config.backbone, weights).to(device).to(memory_format=torch.channels_last)
+    model = model.to(device).to(memory_format=torch.channels_last)
+    require_network(model, stream.layout, config.image_size, config.model or "the network")
     benchmark = avalanche_benchmark(stream, config.image_size, config.order)
-    options, _ = options_of([*config.strategy, *config.plugin], config.set)
     progress = Progress(stream.names)
+    metrics = metric_plugins(stream.layout)
     setting = Setting(
         model=model,
-        criterion=MultiTaskLoss(model.layout),
-        evaluator=evaluator(model.layout, [progress]),
+        layout=stream.layout,
+        criterion=MultiTaskLoss(stream.layout),
+        evaluator=EvaluationPlugin(
+            *metrics, *import_metrics(config.metric, options, known=metrics), loggers=[progress]
+        ),
         device=device,
         train_mb_size=config.batch_size,
         eval_mb_size=config.batch_size,
-        eval_every=config.eval_every or -1,
         replay_size=config.replay_size,
         replay_batch=config.replay_batch,
         plugins=import_plugins(config.plugin, options),
+        optimisation=options.get(OPTIMISATION, {}),
     )
+    strategy = build(name, setting, options)
+    if strategy.model is not model:
+        require_network(strategy.model, stream.layout, config.image_size, name)
+    strategy.evaluator.loggers += _loggers(config, options)
     return Prepared(
-        config,
-        stream,
-        device,
-        model,
-        benchmark,
-        options,
-        build(name, setting, options),
-        progress,
-        manifest,
-        memory_is_measured,
+        config, stream, device, model, origin, benchmark, options, strategy, progress, manifest, memory_is_measured
     )
+
+
+def _network(config: Resolved, layout: Layout, options: Options) -> tuple[nn.Module, Origin | None]:
+    """The network of this package or of the user's, and what builds it in the second case."""
+    if config.model is None:
+        weights = None if config.backbone_weights == "none" else config.backbone_weights
+        return OneHeadNet(layout, config.backbone, weights), None
+    own = options.get(config.model.rpartition(":")[2], {})
+    model = call_attribute(config.model, {"layout": layout}, own)
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"{config.model}: expected a network of PyTorch's, found {type(model).__name__}")
+    return model, Origin(config.model, own)
+
+
+def _loggers(config: Resolved, options: Options) -> list[BaseLogger]:
+    """The loggers that the user asks for; built last, for some of them begin to write."""
+    assert config.output is not None  # the folder of the run
+    loggers = []
+    for name in config.logger:
+        if name in LOGGERS:
+            made = import_module(LOGGERS[name]).logger(config.output, config.output.name, config.as_dict())
+            loggers.append(made)
+        else:
+            loggers += import_logger(name, options, config.output)
+    return loggers
 
 
 def seed_everything(seed: int) -> None:

@@ -1,15 +1,18 @@
 """One run: learn a stream with one strategy and one seed, and write the run's folder."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 from avalanche.logging import TextLogger
+from avalanche.training.templates.base import BaseTemplate
 
 from onehead_avl.checkpoint.logfiles import LogFiles
 from onehead_avl.checkpoint.plugin import Checkpoints
 from onehead_avl.checkpoint.store import Store
 from onehead_avl.evaluation.outcomes import Scores, Stage
+from onehead_avl.evaluation.periodic import PeriodicEvaluation
 from onehead_avl.evaluation.record import Record
 from onehead_avl.logs.csv_logger import CSVLogger
 from onehead_avl.logs.tidy_logger import TidyLogger
@@ -79,18 +82,33 @@ def _checkpoints(prepared: Prepared, folder: Path) -> Checkpoints:
 
 def _learn(prepared: Prepared, folder: Path, checkpoints: Checkpoints) -> tuple[Scores, list[Stage]]:
     """Learn with logs and checkpoints."""
-    config, strategy, layout = prepared.config, prepared.strategy, prepared.model.layout
+    config, strategy, layout = prepared.config, prepared.strategy, prepared.stream.layout
     with ExitStack() as held:
         log = held.enter_context((folder / LOGS[0]).open("a", encoding="utf-8"))
         held.enter_context(closing(prepared.progress))
         held.enter_context(STOP.listening())
-        held.enter_context(clear_errors(folder))
+        held.enter_context(clear_errors(folder, lambda: _where(strategy, config.order)))
         csv = CSVLogger(folder, layout)
         tidy = TidyLogger(folder, config.order, folder.name, prepared.seed, prepared.name)
         strategy.evaluator.loggers += [TextLogger(log), csv, tidy]
-        strategy.plugins += [FiniteLoss(layout), checkpoints]
+        strategy.plugins.append(FiniteLoss(layout))
+        if config.eval_every:
+            strategy.plugins.append(
+                PeriodicEvaluation(config.eval_every, prepared.benchmark.test_stream, config.workers)
+            )
+        strategy.plugins.append(checkpoints)
         checkpoints.start(strategy, LogFiles([log, csv.training_file, csv.eval_file, tidy.file]))
         learned = learn(strategy, prepared.benchmark, config.order, config.epochs, config.workers, checkpoints)
-        csv.close()
-        tidy.close()
+        for logger in strategy.evaluator.loggers:
+            if hasattr(logger, "close"):  # not all of Avalanche's and anybody's have something to close
+                logger.close()
     return learned
+
+
+def _where(strategy: BaseTemplate, order: Sequence[str]) -> str:
+    """Where a run is, for a message."""
+    experience = strategy.experience
+    name = "" if experience is None else f" ({order[experience.current_experience]})"
+    if not strategy.is_training:
+        return f"in an evaluation{name}"
+    return f"in epoch {strategy.clock.train_exp_epochs + 1} of stage {strategy.clock.train_exp_counter + 1}{name}"

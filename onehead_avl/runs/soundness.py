@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from onehead_avl.errors import UsageError
+from onehead_avl.logs.named import LOGGERS
 from onehead_avl.runs.config import ALL_ORDERS, MIN_SIZE, Config
 
 _LEAST = {
@@ -13,6 +14,7 @@ _LEAST = {
     "batch_size": 1,
     "replay_size": 1,
     "replay_batch": 1,
+    "early_stopping": 0,
     "eval_every": 0,
     "workers": 0,
     "checkpoint_every": 1,
@@ -37,6 +39,9 @@ def require_sound(config: Config, found: Sequence[str] = ()) -> None:
         *_repeats("--order", config.order or ()),
         *_repeats("--strategy", config.strategy),
         *_repeats("--seeds", config.seeds),
+        *_repeats("--plugin", config.plugin),
+        *_repeats("--metric", config.metric),
+        *_repeats("--logger", config.logger),
     ]
     for name, least in _LEAST.items():
         value = getattr(config, name)
@@ -57,6 +62,33 @@ def require_sound(config: Config, found: Sequence[str] = ()) -> None:
     weights = config.backbone_weights
     if weights not in (None, "imagenet", "none") and not Path(weights).is_file():
         wrong.append(f"--backbone-weights expects imagenet, none or an existing file, found no file at {weights}")
+    wrong += [
+        f"--{name} expects module:attribute, got {path!r}"
+        for name, paths in (("plugin", config.plugin), ("metric", config.metric), ("model", [config.model or ":"]))
+        for path in paths
+        if ":" not in path
+    ]
+    wrong += [
+        f"--logger expects {', '.join(LOGGERS)} or module:attribute, got {name!r}"
+        for name in config.logger
+        if ":" not in name and name not in LOGGERS
+    ]
+    own_weights = config.backbone_weights not in (None, "none") or config.backbone != Config.backbone
+    for name, value in (("model", config.model), ("start-from", config.start_from)):
+        if value and own_weights:
+            wrong.append(
+                f"--{name} brings a network of its own: --backbone and --backbone-weights mean nothing with it"
+            )
+    if config.start_from is not None and not config.start_from.is_file():
+        wrong.append(f"--start-from expects the model.safetensors of a run, found no file at {config.start_from}")
+    if config.holdout is not None and not 0 < config.holdout < 1:
+        wrong.append(f"--holdout expects a share between 0 and 1, got {config.holdout:g}")
+    if config.early_stopping and config.holdout is None:
+        wrong.append("--early-stopping expects a --holdout to measure on, got none")
+    if config.early_stopping and "joint" in config.strategy:
+        wrong.append(
+            "--early-stopping goes by the one experience of a stage, but joint learns all at once; leave it out"
+        )
     if config.resume and config.output is None:
         wrong.append("--resume expects the folder of the interrupted run as --output, got none")
     if wrong:

@@ -5,17 +5,20 @@ from dataclasses import replace
 
 from avalanche.training.supervised import JointTraining
 from avalanche.training.templates.base import BaseTemplate
+from torch import nn
 
-from onehead_avl.evaluation.intervals import image_intervals, measure
+from onehead_avl.evaluation.intervals import image_intervals
 from onehead_avl.evaluation.outcomes import Scores, Stage
+from onehead_avl.evaluation.plugins import counted
 from onehead_avl.evaluation.record import Learned, Record, Rule
-from onehead_avl.model.network import OneHeadNet
+from onehead_avl.model.probe import unwrapped
 from onehead_avl.report.checklist import applies, checklist, latency
 from onehead_avl.report.cost import peak_memory, stored_bytes
 from onehead_avl.runs.preparation import Prepared
 from onehead_avl.system.device import environment
 from scenarios.experience import Experience
 from strategies.named import Method, parts_of
+from strategies.optimisation import whose
 
 
 def summarise(prepared: Prepared, untrained: Scores, stages: Sequence[Stage], single_task: Scores) -> Record:
@@ -27,7 +30,7 @@ def summarise(prepared: Prepared, untrained: Scores, stages: Sequence[Stage], si
         stages: What was learned.
         single_task: The scores of the same network trained on each experience alone, where known.
     """
-    config, strategy, model = prepared.config, prepared.strategy, trained_model(prepared)
+    config, strategy = prepared.config, prepared.strategy
     methods = _methods(prepared.name)
     separate = any(method.separate for method in methods)
     record = Record(
@@ -41,29 +44,29 @@ def summarise(prepared: Prepared, untrained: Scores, stages: Sequence[Stage], si
         separate=separate,
         untrained=untrained,
         single_task=single_task,
-        # Of separate models only the last is left to be measured.
-        intervals=_intervals(prepared, model, stages[-1].experiences if separate else config.order),
+        # Of separate models only the last was measured on what it had learned.
+        intervals=_intervals(prepared, stages[-1].experiences if separate else config.order),
         manifest_sha256=prepared.manifest_sha256,
         peak_memory_bytes=peak_memory() if prepared.memory_is_measured else None,
         stored_bytes=None if isinstance(strategy, JointTraining) else stored_bytes(strategy, config.image_size),
         environment=environment(prepared.device),
+        optimisation=whose(strategy),
     )
     if config.described.file is not None or not applies(record):  # a file may have any name
         return record
     return replace(record, checklist=_checklist(prepared, record, methods))
 
 
-def trained_model(prepared: Prepared) -> OneHeadNet:
-    """The network at the end; a strategy may have replaced it, or have wrapped it."""
-    model = prepared.strategy.model
-    return model if isinstance(model, OneHeadNet) else prepared.model
+def trained_network(prepared: Prepared) -> nn.Module:
+    """The network that the strategy ended with, out of a wrapper that emits the same."""
+    return unwrapped(prepared.strategy.model, prepared.model, prepared.stream.layout, prepared.config.image_size)
 
 
 def _checklist(prepared: Prepared, record: Record, methods: Sequence[Method]) -> tuple[Rule, ...]:
-    model = trained_model(prepared)
+    network = trained_network(prepared)
     rules = checklist(
-        model=model,
-        latency_ms=latency(model, prepared.device),
+        model=network,
+        latency_ms=latency(network, prepared.stream.layout, prepared.device),
         record=record,
         replayed=None if any(method.unseen for method in methods) else _replayed(prepared.strategy),
         keeps=", ".join(method.stores for method in methods) or None,
@@ -89,19 +92,10 @@ def _learned(experience: Experience) -> Learned:
     )
 
 
-def _intervals(
-    prepared: Prepared, model: OneHeadNet, names: Sequence[str]
-) -> dict[str, dict[str, tuple[float, float] | None]]:
+def _intervals(prepared: Prepared, names: Sequence[str]) -> dict[str, dict[str, tuple[float, float] | None]]:
     """The intervals over validation images of the final values of every metric of some experiences."""
-    model.eval()
-    found = {}
-    for experience in prepared.benchmark.test_stream:
-        name, part = model.layout.names[experience.task_label], model.layout.parts[experience.task_label]
-        if name in names:
-            metric = part.kind.metric(part.classes)
-            measure(model, experience.dataset, part, metric, prepared.config.batch_size)
-            found[name] = image_intervals(metric)
-    return found
+    found = counted(prepared.strategy.evaluator)
+    return {name: image_intervals(metric) for name, metric in found.items() if name in names}
 
 
 def _replayed(strategy: BaseTemplate) -> int | None:

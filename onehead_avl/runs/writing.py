@@ -8,7 +8,7 @@ from onehead_avl.report.plots import plot_loss, plot_metrics
 from onehead_avl.report.table import checklist_table, per_class_csv, per_class_table, results_table
 from onehead_avl.runs.plan import RESULTS
 from onehead_avl.runs.preparation import Prepared
-from onehead_avl.runs.summary import trained_model
+from onehead_avl.runs.summary import trained_network
 from onehead_avl.system.files import write_json, write_text
 
 
@@ -18,7 +18,14 @@ def write(prepared: Prepared, record: Record, folder: Path) -> None:
     Raises:
         OutputError: The folder cannot be written.
     """
-    save_model(folder / "model.safetensors", trained_model(prepared), prepared.config.image_size, prepared.stream.name)
+    save_model(
+        folder / "model.safetensors",
+        trained_network(prepared),
+        prepared.stream.layout,
+        prepared.config.image_size,
+        prepared.stream.name,
+        prepared.origin,
+    )
     (folder / "plots").mkdir(exist_ok=True)
     plot_loss(folder / "plots" / "loss.png", folder / "metrics.csv", record.stages)
     plot_metrics(folder / "plots" / "metrics.png", folder / "metrics.csv", record)

@@ -1,12 +1,20 @@
-"""Importing what a user names by ``module:attribute``: the one place where a user's file is trusted to run code."""
+"""What a user names by ``module:attribute`` is imported and called here: a user's file is trusted to run code."""
 
 import importlib
+import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from onehead_avl.errors import UsageError
+from onehead_avl.errors import OneHeadError, TrainingError, UsageError
+from onehead_avl.system.blame import place_of
+
+_OTHER_ARGUMENTS = re.compile(
+    r"unexpected keyword|missing \d+ required|multiple values|not callable|takes \d+ positional"
+)
+"""What Python, or a template of Avalanche's, says of a call with arguments that are not those of what is called."""
 
 
 def import_attribute(path: str) -> Any:
@@ -21,9 +29,8 @@ def import_attribute(path: str) -> Any:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:  # a module's own code may raise anything
-        raise UsageError(
-            f"{path}: the module {module_name!r} cannot be imported ({error}); correct the path"
-        ) from error
+        refusal = UsageError(f"{path}: the module {module_name!r} cannot be imported ({error}); correct the path")
+        raise (refusal if _is_absent(module_name, error) else refusal.showing(error)) from error
     try:
         return getattr(module, attribute)
     except AttributeError:
@@ -31,6 +38,41 @@ def import_attribute(path: str) -> Any:
             f"{path}: expected {attribute!r} in module {module_name!r} ({_place(module)}), found no such name; "
             "correct the path"
         ) from None
+
+
+def call_attribute(path: str, arguments: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+    """Call what ``module:attribute`` names.
+
+    Args:
+        path: What is called.
+        arguments: What the benchmark hands in, by name.
+        options: What the user does.
+
+    Raises:
+        UsageError: It leads nowhere, or takes other arguments.
+        TrainingError: Its own code raised an error, which is shown.
+    """
+    attribute = import_attribute(path)
+    try:
+        return attribute(**arguments, **options)
+    except OneHeadError:
+        raise
+    except Exception as error:
+        if isinstance(error, TypeError) and _OTHER_ARGUMENTS.search(str(error)):
+            raise UsageError(
+                f"{path} cannot be called with {', '.join([*arguments, *options]) or 'no arguments'} ({error}); "
+                "give it what is missing with --set, or correct it"
+            ) from error
+        raise TrainingError(
+            f"{path} could not be built: {type(error).__name__} in {place_of(error)} ({error}); nothing was trained or "
+            "written yet: correct the code, of which this is the traceback, or its options"
+        ).showing(error) from error
+
+
+def _is_absent(name: str, error: Exception) -> bool:
+    """Whether an import failed because there is no module of the name, and not because of what is in it."""
+    missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+    return not name or (missing is not None and f"{name}.".startswith(f"{missing}."))
 
 
 def _place(module: ModuleType) -> str:

@@ -1,6 +1,8 @@
 """The state of every source of random numbers that training draws from."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import numpy
@@ -29,3 +31,13 @@ def set_random_state(state: dict) -> None:
     if torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda"])
     VIEWS.seed = state["views"]
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Have random numbers go on afterwards as if none had been drawn meanwhile."""
+    state = random_state()
+    try:
+        yield
+    finally:
+        set_random_state(state)

@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM ask a run to stop where it can be continued."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -19,7 +20,13 @@ class Stop:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Note the first signal, and let a second one interrupt at once."""
+        """Note the first signal, and let a second one interrupt at once.
+
+        Off the main thread, where Python hears no signals, nothing is changed.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         before = {each: signal.signal(each, self._note) for each in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield

@@ -93,7 +93,7 @@ def test_four_experiences_are_learned_and_the_error_is_better_when_it_is_lower(l
     assert found["backward_transfer"] == pytest.approx(after[1] - after[3])
     assert found["forward_transfer"] == pytest.approx(results["untrained"]["depth"]["AbsRel"] - after[0])
     with (folder / "metrics.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["metric"] == "AbsRel_ExperienceForgetting"]
+        rows = [row for row in csv.DictReader(file) if row["metric"] == "AbsRel_Forgetting_Exp"]
     assert {row["experience"] for row in rows} == {"depth"}
     assert float(rows[-1]["value"]) == pytest.approx(found["forgetting"])
     assert "depth AbsRel (low)" in answer.out

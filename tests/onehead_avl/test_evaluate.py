@@ -109,7 +109,7 @@ def untrained(tmp_path):
     def untrained(name="cls", kind="classification", classes=None):
         torch.manual_seed(0)
         layout = layout_of_heads([(name, name, kind_of(kind), classes or drawn_classes(kind))])
-        save_model(tmp_path / "model", OneHeadNet(layout), 32, "challenge")
+        save_model(tmp_path / "model", OneHeadNet(layout), layout, 32, "challenge")
         return tmp_path / "model"
 
     return untrained

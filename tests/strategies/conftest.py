@@ -108,7 +108,12 @@ def setting(tiny) -> Callable[..., Setting]:
         model = OneHeadNet(of.layout, channels=16).to(memory_format=torch.channels_last)
         sizes = {"train_mb_size": 4, "eval_mb_size": 4, "replay_size": 6, "replay_batch": 2}
         return Setting(
-            model, MultiTaskLoss(model.layout), evaluator(model.layout), torch.device("cpu"), **(sizes | changes)
+            model,
+            model.layout,
+            MultiTaskLoss(model.layout),
+            evaluator(model.layout),
+            torch.device("cpu"),
+            **(sizes | changes),
         )
 
     return setting

@@ -13,6 +13,7 @@ from torch import nn
 from torch.distributions import Categorical, kl_divergence
 from torch.nn.functional import cosine_similarity, mse_loss
 
+from onehead_avl.evaluation.periodic import PeriodicEvaluation
 from onehead_avl.kinds.kind import kind_of
 from onehead_avl.model.criterion import MultiTaskLoss
 from onehead_avl.model.layout import layout_of_heads
@@ -290,8 +291,9 @@ def test_der_learns_the_current_task_alone_at_first(der, stream):
 
 
 def test_der_is_evaluated_by_the_criterion_alone_even_while_it_replays(built, stream):
-    strategy = built("derpp", eval_every=1)
+    strategy = built("derpp")
     strategy.train_epochs = 2
+    strategy.plugins.append(PeriodicEvaluation(1, [stream[0]]))
     replaying = []
 
     def check(strategy):
@@ -301,7 +303,7 @@ def test_der_is_evaluated_by_the_criterion_alone_even_while_it_replays(built, st
 
     strategy.plugins.append(AtLoss(check, "after_eval_forward"))
     for experience in list(stream)[:2]:
-        strategy.train(experience, eval_streams=[stream[0]])
+        strategy.train(experience)
     assert set(replaying) == {True, False}
 
 

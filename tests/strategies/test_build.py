@@ -5,7 +5,8 @@ from avalanche.training import plugins as avalanche_plugins
 from avalanche.training import supervised
 
 from onehead_avl.errors import UsageError
-from strategies.build import build, import_plugins
+from strategies.attached import import_plugins
+from strategies.build import build
 from strategies.distillation import Distillation
 from strategies.hyperparameters import options_of
 from strategies.multitask import MultiTask
@@ -115,7 +116,7 @@ def test_a_function_that_returns_a_strategy_will_do(write, built):
         from strategies.multitask import MultiTask
 
         def make(optimizer, plugins, epochs=1, **arguments):
-            return MultiTask(plugins=plugins[:-1], train_epochs=epochs, **arguments)
+            return MultiTask(optimizer=optimizer, plugins=plugins, train_epochs=epochs, **arguments)
         """,
     )
     strategy = built("factory:make", "make.epochs=3")
@@ -146,7 +147,7 @@ def test_what_cannot_be_imported_is_one_sentence(path, reason, built):
 )
 def test_what_does_not_take_the_arguments_is_one_sentence(path, options, reason, built):
     sentence = sentence_of(built, path, *options)
-    assert sentence.startswith(f"{path} cannot be called with model, criterion, ")
+    assert sentence.startswith(f"{path} cannot be called with model, optimizer, ")
     assert reason in sentence
     assert "--set" in sentence
 

@@ -33,6 +33,7 @@ class Strategy(SimpleNamespace):
     def __init__(self, model, loss=0.0, tasks=(-1, -1)):
         target = SimpleNamespace(of=lambda task: torch.tensor(tasks) == task)
         super().__init__(model=model, mb_x=torch.randn(2, 3, 64, 64), mb_y=target, loss=torch.tensor(loss))
+        self.mb_task_id = torch.tensor(tasks)
 
     def step(self, plugin):
         """One iteration up to the loss."""
@@ -89,7 +90,7 @@ def disturb(module):
 
 @pytest.mark.parametrize("features", [0.0, 3.0])
 def test_nothing_is_distilled_before_a_random_start_learned_anything(model, asked, features):
-    plugin, strategy = Distillation(ones(), features), Strategy(model, loss=5.0)
+    plugin, strategy = Distillation(LAYOUT, ones(), features), Strategy(model, loss=5.0)
     strategy.learn(plugin)
     strategy.step(plugin)
     assert strategy.loss == 5
@@ -99,7 +100,7 @@ def test_nothing_is_distilled_before_a_random_start_learned_anything(model, aske
 
 @pytest.mark.parametrize("order", [(SEG, DET, CLS), (CLS, SEG), (DET,)])
 def test_only_tasks_learned_before_are_distilled(order, model, asked):
-    plugin = Distillation(ones())
+    plugin = Distillation(LAYOUT, ones())
     for learned in range(1, len(order) + 1):
         Strategy(model).learn(plugin, order[learned - 1])
         asked.clear()
@@ -108,14 +109,14 @@ def test_only_tasks_learned_before_are_distilled(order, model, asked):
 
 
 def test_a_task_that_counts_nothing_is_not_distilled(model, asked):
-    plugin, strategy = Distillation(ones() | {"segmentation": 0.0}), Strategy(model)
+    plugin, strategy = Distillation(LAYOUT, ones() | {"segmentation": 0.0}), Strategy(model)
     strategy.learn(plugin, SEG, DET)
     strategy.step(plugin)
     assert asked == [DET]
 
 
 def test_a_task_is_distilled_on_its_own_pictures_if_some_are_replayed(model):
-    plugin, strategy = Distillation(ones()), Strategy(model, tasks=(DET, SEG))
+    plugin, strategy = Distillation(LAYOUT, ones()), Strategy(model, tasks=(DET, SEG))
     strategy.learn(plugin, SEG)
     disturb(model.head)
     strategy.step(plugin)
@@ -128,7 +129,7 @@ def test_a_task_is_distilled_on_its_own_pictures_if_some_are_replayed(model):
 
 def test_the_losses_are_weighed_and_added_to_what_was_there(pretrained):
     weights = {"segmentation": 2.0, "detection": 3.0, "classification": 5.0}
-    plugin, strategy = Distillation(weights, features=11.0), Strategy(pretrained, loss=7.0)
+    plugin, strategy = Distillation(LAYOUT, weights, features=11.0), Strategy(pretrained, loss=7.0)
     strategy.learn(plugin, *TASKS)
     disturb(pretrained.head)
     disturb(pretrained.backbone.features[-1])
@@ -143,7 +144,7 @@ def test_the_losses_are_weighed_and_added_to_what_was_there(pretrained):
 
 
 def test_a_pretrained_start_keeps_its_features_from_the_first_experience_on(pretrained, asked):
-    plugin, strategy = Distillation(ones(), features=3.0), Strategy(pretrained)
+    plugin, strategy = Distillation(LAYOUT, ones(), features=3.0), Strategy(pretrained)
     strategy.learn(plugin)
     disturb(pretrained.backbone.features[-1])
     strategy.step(plugin)
@@ -154,13 +155,13 @@ def test_a_pretrained_start_keeps_its_features_from_the_first_experience_on(pret
 
 
 def test_without_a_weight_a_pretrained_start_keeps_nothing_at_first(pretrained):
-    plugin = Distillation(ones())
+    plugin = Distillation(LAYOUT, ones())
     Strategy(pretrained).learn(plugin)
     assert plugin.teacher is None
 
 
 def test_no_hook_stays_on_the_model(pretrained):
-    plugin, strategy = Distillation(ones(), features=3.0), Strategy(pretrained)
+    plugin, strategy = Distillation(LAYOUT, ones(), features=3.0), Strategy(pretrained)
     strategy.learn(plugin)
     strategy.step(plugin)
     assert not any(module._forward_hooks for module in pretrained.modules())
@@ -168,7 +169,7 @@ def test_no_hook_stays_on_the_model(pretrained):
 
 
 def test_the_teacher_is_a_frozen_copy_in_evaluation_mode(model):
-    plugin = Distillation(ones())
+    plugin = Distillation(LAYOUT, ones())
     Strategy(model.train()).learn(plugin, SEG)
     assert not any(parameter.requires_grad for parameter in plugin.teacher.parameters())
     assert not any(module.training for module in plugin.teacher.modules())
@@ -216,7 +217,7 @@ def twice():
     def twice(learned, tasks=(-1, -1), weights=None):
         torch.manual_seed(0)
         model = OneHeadNet(TWICE, channels=16)
-        plugin = Distillation({"segmentation": 2.0, "classification": 3.0} if weights is None else weights)
+        plugin = Distillation(TWICE, {"segmentation": 2.0, "classification": 3.0} if weights is None else weights)
         strategy = Strategy(model, loss=7.0, tasks=tasks)
         strategy.learn(plugin, *learned)
         disturb(model.head)

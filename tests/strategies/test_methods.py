@@ -208,8 +208,8 @@ def test_every_strategy_is_given_the_setting(name, built):
         pass
 
     mark = Mark()
-    strategy = built(name, *options_for(name), plugins=[mark], train_mb_size=5, eval_mb_size=3, eval_every=2)
-    assert (strategy.train_mb_size, strategy.eval_mb_size, strategy.eval_every) == (5, 3, 2)
+    strategy = built(name, *options_for(name), plugins=[mark], train_mb_size=5, eval_mb_size=3)
+    assert (strategy.train_mb_size, strategy.eval_mb_size) == (5, 3)
     assert strategy.plugins.count(mark) == 1
     assert isinstance(strategy._criterion, type(built("naive")._criterion))
 

@@ -51,7 +51,7 @@ def test_the_optimisation_is_the_usual_one_unless_another_is_given(make):
     (usual,) = recipes(make())
     assert usual._rates == Optimisation()._rates
     other = Optimisation(lr=0.5)
-    assert recipes(make(optimisation=other)) == [other]
+    assert recipes(make(other)) == [other]
 
 
 def test_the_optimisation_comes_after_the_plugins_that_are_given(make, stream):

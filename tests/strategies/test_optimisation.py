@@ -77,8 +77,7 @@ def make(model, *watching, plugins=(), criterion=None, optimisation=None, **opti
     strategy = MultiTask(
         model=model,
         criterion=criterion or MultiTaskLoss(model.layout),
-        plugins=plugins,
-        optimisation=optimisation,
+        plugins=[*plugins, *([optimisation] if optimisation else [])],
         evaluator=evaluator(model.layout),
         **options,
     )

@@ -160,7 +160,7 @@ def forgotten(position, **values):
     return {
         of_exp(f"{name}_{kind}", position): sign * value
         for name, value in values.items()
-        for kind, sign in (("ExperienceForgetting", 1), ("ExperienceBWT", -1))
+        for kind, sign in (("Forgetting_Exp", 1), ("BWT_Exp", -1))
     }
 
 
@@ -168,7 +168,7 @@ def forgotten_on_the_stream(**values):
     return {
         of_stream(f"{name}_{kind}"): sign * value
         for name, value in values.items()
-        for kind, sign in (("StreamForgetting", 1), ("StreamBWT", -1))
+        for kind, sign in (("Forgetting_Stream", 1), ("BWT_Stream", -1))
     }
 
 
@@ -217,7 +217,7 @@ def test_training_tells_the_loss_and_the_replayed_samples(emitted):
 
 
 def test_every_metric_has_a_score_before_the_metrics_that_read_it(layout):
-    kinds = ("ExperienceForgetting", "ExperienceBWT", "StreamForgetting", "StreamBWT")
+    kinds = ("Forgetting_Exp", "BWT_Exp", "Forgetting_Stream", "BWT_Stream")
     expected = ["Loss_Epoch", "ReplayedSamples_Epoch", "mIoU_Exp", "AP50_Exp/AP_Exp", "Top1_Exp/Top5_Exp", "Loss_Exp"]
     expected += [f"{name}_{kind}" for name in ("mIoU", "AP50", "AP", "Top1", "Top5", "Loss") for kind in kinds]
     assert [str(plugin) for plugin in metric_plugins(layout)] == expected
@@ -366,8 +366,8 @@ def test_two_experiences_of_one_kind_are_scored_and_forgotten_apart():
     found = learn(run, (0, 1), (1, 0))
     assert by_experience(found, "Top1_Exp") == {"Task000/Exp000": 0.25, "Task001/Exp001": 0.75}
     # The first was .75 when it was learned; the other was learned last.
-    assert by_experience(found, "Top1_ExperienceForgetting") == {"Task000/Exp000": 0.5}
-    assert found["Top1_StreamForgetting/eval_phase/test_stream"] == 0.5
+    assert by_experience(found, "Top1_Forgetting_Exp") == {"Task000/Exp000": 0.5}
+    assert found["Top1_Forgetting_Stream/eval_phase/test_stream"] == 0.5
     assert top1(run) == {"e0": 0.25, "e1": 0.75}
     _, per_class = measured(run.strategy.evaluator)
     assert per_class["e0"]["Top1"] == {"a": 0.0, "b": 1.0}
@@ -381,15 +381,15 @@ def test_two_experiences_of_one_head_are_scored_and_forgotten_apart():
         "Task000/Exp000": 0.25,
         "Task001/Exp001": pytest.approx(3 / 5),
     }
-    assert by_experience(found, "Top1_ExperienceForgetting") == {"Task000/Exp000": 0.5}
+    assert by_experience(found, "Top1_Forgetting_Exp") == {"Task000/Exp000": 0.5}
 
 
 def test_forgetting_of_a_stream_is_the_mean_over_the_experiences_of_a_kind():
     run = tiny([kind_of("classification")] * 3)
     found = learn(run, (0, 0, 0), (0, 0, 0), (1, 0, 0))  # .5 of the first was forgotten, nothing of the second
-    assert by_experience(found, "Top1_ExperienceForgetting") == {"Task000/Exp000": 0.5, "Task001/Exp001": 0.0}
-    assert found["Top1_StreamForgetting/eval_phase/test_stream"] == 0.25
-    assert found["Top1_StreamBWT/eval_phase/test_stream"] == -0.25
+    assert by_experience(found, "Top1_Forgetting_Exp") == {"Task000/Exp000": 0.5, "Task001/Exp001": 0.0}
+    assert found["Top1_Forgetting_Stream/eval_phase/test_stream"] == 0.25
+    assert found["Top1_BWT_Stream/eval_phase/test_stream"] == -0.25
 
 
 @pytest.mark.parametrize(
@@ -399,10 +399,10 @@ def test_an_error_that_grows_is_forgetting(just_learned, finally_, error, forget
     run = tiny([Blame(), kind_of("classification")])
     found = learn(run, (just_learned, 0), (finally_, 0))
     assert by_experience(found, "Wrong_Exp") == {"Task000/Exp000": error}  # as it is, not turned round
-    assert by_experience(found, "Wrong_ExperienceForgetting") == {"Task000/Exp000": forgetting}
-    assert by_experience(found, "Wrong_ExperienceBWT") == {"Task000/Exp000": -forgetting}
-    assert found["Wrong_StreamForgetting/eval_phase/test_stream"] == forgetting
-    assert found["Wrong_StreamBWT/eval_phase/test_stream"] == -forgetting
+    assert by_experience(found, "Wrong_Forgetting_Exp") == {"Task000/Exp000": forgetting}
+    assert by_experience(found, "Wrong_BWT_Exp") == {"Task000/Exp000": -forgetting}
+    assert found["Wrong_Forgetting_Stream/eval_phase/test_stream"] == forgetting
+    assert found["Wrong_BWT_Stream/eval_phase/test_stream"] == -forgetting
     assert measured(run.strategy.evaluator)[0]["e0"] == {"Wrong": error}
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from avalanche.logging import BaseLogger
 
+from onehead_avl.evaluation.periodic import PeriodicEvaluation
 from onehead_avl.evaluation.plugins import evaluator
 from onehead_avl.kinds.kind import kind_of
 from onehead_avl.logs.csv_logger import CSVLogger
@@ -81,10 +82,10 @@ def logged(tmp_path_factory) -> Logged:
         eval_mb_size=3,
         train_epochs=2,
         evaluator=evaluator(model.layout, [heard, csv_logger, tidy]),
-        eval_every=1,
     )
+    strategy.plugins.append(PeriodicEvaluation(1, benchmark.test_stream))
     for experience in benchmark.train_stream:
-        strategy.train(experience, eval_streams=[benchmark.test_stream])
+        strategy.train(experience)
         strategy.eval(benchmark.test_stream)
     csv_logger.close()
     tidy.close()

@@ -93,10 +93,11 @@ def test_experiences_of_one_kind_have_validation_columns_of_their_own_and_share_
     repeated.after_training_epoch(training(1), emitted(Loss_Epoch=3.0))
     for exp, value in enumerate((0.25, 0.5, 0.75)):
         repeated.after_eval_exp(evaluating(exp), emitted(Top1_Exp=value))
-    repeated.after_training(training(1), [])
+    repeated.before_training_epoch(training(1, 1), [])
     (row,) = table(repeated.log_folder / "training_results.csv")
     assert (row["val_Top1_day"], row["val_Top1_zoo"], row["val_Top1_night_2"]) == ("0.25", "0.5", "0.75")
     assert row["val_accuracy"] == "0.5"
+    repeated.after_training(training(1), [])
     repeated.before_eval(evaluating(0), [])
     for exp, value in enumerate((0.25, 0.5, 0.75)):
         repeated.after_eval_exp(evaluating(exp), emitted(Top1_Exp=value))
@@ -170,13 +171,20 @@ def test_forgetting_is_that_of_the_experience_once_a_later_one_was_learned(logge
     assert any(float(row["mIoU_forgetting"] or 0) for row in rows)
 
 
-def test_without_periodic_evaluation_the_validation_columns_are_empty(trained, table):
-    folder, _ = trained
-    rows = table(folder / "training_results.csv")
-    assert len(rows) == 3
-    for row in rows:
-        assert {value for name, value in row.items() if name.startswith("val_")} == {""}
-        assert float(row["training_loss"]) > 0
+def test_without_periodic_evaluation_only_the_last_epoch_of_a_stage_is_evaluated(logger, table):
+    logger.before_training(training(0), [])
+    logger.before_training_exp(training(0), [])
+    for epoch in range(2):
+        logger.before_training_epoch(training(0, epoch), [])
+        logger.after_training_epoch(training(0, epoch), emitted(Loss_Epoch=1.0 - epoch))
+    logger.after_training(training(0, 2), [])
+    logger.before_eval(evaluating(0), [])
+    logger.after_eval_exp(evaluating(0), emitted(mIoU_Exp=0.25, Loss_Exp=1.5))
+    logger.after_eval(evaluating(0), [])
+    first, last = table(logger.log_folder / "training_results.csv")
+    assert {value for name, value in first.items() if name.startswith("val_")} == {""}
+    assert (last["val_mIoU_seg"], last["val_loss"], last["val_Top1_cls"]) == ("0.25", "1.5", "")
+    assert len(table(logger.log_folder / "eval_results.csv")) == 1
 
 
 def test_an_evaluation_before_any_training_belongs_to_no_experience(logger, table):
@@ -189,7 +197,7 @@ def test_an_evaluation_before_any_training_belongs_to_no_experience(logger, tabl
 
 def test_a_metric_is_not_mistaken_for_another_whose_name_begins_alike(logger, table):
     logger.before_eval(evaluating(0), [])
-    logger.after_eval_exp(evaluating(0, task=1), emitted(AP_ExperienceForgetting=0.5, AP50_Exp=0.25))
+    logger.after_eval_exp(evaluating(0, task=1), emitted(AP_Forgetting_Exp=0.5, AP50_Exp=0.25))
     (row,) = table(logger.log_folder / "eval_results.csv")
     assert (row["AP"], row["AP_forgetting"], row["AP50"], row["AP50_forgetting"]) == ("", "0.5", "0.25", "")
     assert row["experience"] == "det"  # by its task label, wherever it stands in the stream
@@ -197,7 +205,7 @@ def test_a_metric_is_not_mistaken_for_another_whose_name_begins_alike(logger, ta
 
 def test_a_value_of_zero_is_written(logger, table):
     logger.before_eval(evaluating(0), [])
-    logger.after_eval_exp(evaluating(0, task=2), emitted(Top1_Exp=0.0, Top1_ExperienceForgetting=0.0))
+    logger.after_eval_exp(evaluating(0, task=2), emitted(Top1_Exp=0.0, Top1_Forgetting_Exp=0.0))
     (row,) = table(logger.log_folder / "eval_results.csv")
     assert (row["Top1"], row["eval_accuracy"], row["forgetting"], row["AP"]) == ("0.0", "0.0", "0.0", "")
 
@@ -210,7 +218,7 @@ def test_an_epoch_without_evaluation_is_written_when_the_next_begins(logger, tab
         logger.after_training_epoch(training(0, epoch), emitted(Loss_Epoch=1.0 - epoch))
     path = logger.log_folder / "training_results.csv"
     assert [row["training_loss"] for row in table(path)] == ["1.0"]
-    logger.after_training(training(0, 2), [])
+    logger.close()
     assert [row["training_loss"] for row in table(path)] == ["1.0", "0.0"]
 
 
@@ -220,6 +228,6 @@ def test_the_validation_loss_is_that_of_the_experience_being_learned(logger, tab
     logger.after_training_epoch(training(1), emitted(Loss_Epoch=3.0))
     for exp, loss in enumerate((10.0, 11.0, 12.0)):
         logger.after_eval_exp(evaluating(exp), emitted(Loss_Exp=loss))
-    logger.after_training(training(1), [])
+    logger.before_training_epoch(training(1, 1), [])
     (row,) = table(logger.log_folder / "training_results.csv")
     assert row["val_loss"] == "11.0"

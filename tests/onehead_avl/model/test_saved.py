@@ -18,7 +18,7 @@ from onehead_avl.model.saved import load_model, save_model
 def saved(tmp_path, layout):
     """A network and the file it was written to."""
     model = OneHeadNet(layout)
-    save_model(tmp_path / "model.safetensors", model, 96, "challenge")
+    save_model(tmp_path / "model.safetensors", model, layout, 96, "challenge")
     return model, tmp_path / "model.safetensors"
 
 
@@ -49,7 +49,7 @@ def test_what_was_written_gives_the_same_outputs(tmp_path, layout, options):
     for buffer in model.buffers():
         if buffer.is_floating_point():
             buffer.add_(0.1)
-    save_model(tmp_path / "m.safetensors", model.train(), 64, "challenge")
+    save_model(tmp_path / "m.safetensors", model.train(), layout, 64, "challenge")
     loaded = load_model(tmp_path / "m.safetensors").model
     image = torch.randn(1, 3, 64, 32)
     with torch.no_grad():
@@ -72,22 +72,22 @@ def test_a_loaded_network_is_ready_to_be_used(saved):
 
 def test_writing_does_not_change_the_network(tmp_path, layout):
     model = OneHeadNet(layout).to(memory_format=torch.channels_last).train()
-    save_model(tmp_path / "m.safetensors", model, 32, "challenge")
+    save_model(tmp_path / "m.safetensors", model, layout, 32, "challenge")
     assert model.training
     assert model.head[0].weight.is_contiguous(memory_format=torch.channels_last)
     assert model.head[0].weight.requires_grad
 
 
-def test_writing_replaces_the_file_and_leaves_nothing_else(saved):
+def test_writing_replaces_the_file_and_leaves_nothing_else(saved, layout):
     model, path = saved
-    save_model(path, model, 128, "challenge")
+    save_model(path, model, layout, 128, "challenge")
     assert load_model(path).image_size == 128
     assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_file_that_cannot_be_written_is_an_output_error(tmp_path, layout):
     with pytest.raises(OutputError, match="could not be written"):
-        save_model(tmp_path / "nowhere" / "m.safetensors", OneHeadNet(layout), 32, "challenge")
+        save_model(tmp_path / "nowhere" / "m.safetensors", OneHeadNet(layout), layout, 32, "challenge")
 
 
 @pytest.mark.parametrize("name", ["none.safetensors", "."])
@@ -185,7 +185,7 @@ def test_shared_heads_and_repeated_kinds_come_back(tmp_path):
     layout = layout_of_heads(
         [("day", "day", kind, ("a", "b")), ("other", "other", kind, ("c",)), ("night", "day", kind, ("a", "b"))]
     )
-    save_model(tmp_path / "m.safetensors", OneHeadNet(layout, channels=16), 32, "mine")
+    save_model(tmp_path / "m.safetensors", OneHeadNet(layout, channels=16), layout, 32, "mine")
     loaded = load_model(tmp_path / "m.safetensors")
     assert loaded.model.layout == layout
     assert loaded.model.layout.parts[0] is loaded.model.layout.parts[2]
@@ -204,7 +204,7 @@ def test_a_kind_by_import_path_is_built_only_if_it_was_named(tmp_path, monkeypat
     monkeypatch.setitem(sys.modules, "somebodys_kinds", module)
     layout = layout_of_heads([("it", "it", Mine(), ("a", "b"))])
     path = tmp_path / "m.safetensors"
-    save_model(path, OneHeadNet(layout, channels=16), 32, "mine")
+    save_model(path, OneHeadNet(layout, channels=16), layout, 32, "mine")
     with pytest.raises(WeightsError, match="'it' is of the kind 'somebodys_kinds:Mine', which is not imported"):
         load_model(path)
     assert load_model(path, kinds=["somebodys_kinds:Mine"]).model.layout == layout

@@ -49,7 +49,7 @@ def whole(tmp_path_factory) -> Path:
     """A folder with a whole file of each kind; ``trapped`` runs code where a pickle is read without care."""
     folder = tmp_path_factory.mktemp("whole")
     torch.manual_seed(0)
-    save_model(folder / "network", OneHeadNet(LAYOUT, channels=8), 64, "mine")
+    save_model(folder / "network", OneHeadNet(LAYOUT, channels=8), LAYOUT, 64, "mine")
     state = Backbone("mobilenet_v3_small", pretrained=True).state_dict()
     save_file(state, folder / "tensors")
     torch.save(state, folder / "pickle")

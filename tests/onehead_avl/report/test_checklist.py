@@ -220,7 +220,7 @@ def test_latency_is_measured_in_eval_mode_and_leaves_the_model_as_it_was(trainin
             return torch.zeros(1, self.layout.channels, 64, 64)
 
     model = Spy().train(training)
-    assert latency(model, torch.device("cpu"), repeats=3) > 0
+    assert latency(model, model.layout, torch.device("cpu"), repeats=3) > 0
     assert set(seen) == {((1, 3, 512, 512), False, False)}
     assert len(seen) > 3
     assert model.training is training

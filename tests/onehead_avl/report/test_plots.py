@@ -31,7 +31,7 @@ SCORES = [
     ("0", 2, 0, "Top1_Exp", 0.5, "cls"),
     ("0", 2, 1, "mIoU_Exp", 0.1, "seg"),
     ("1", 3, 0, "Top1_Exp", 0.4, "cls"),
-    ("1", 3, 0, "Top1_ExperienceForgetting", 0.1, "cls"),
+    ("1", 3, 0, "Top1_Forgetting_Exp", 0.1, "cls"),
     ("1", 3, 1, "mIoU_Exp", 0.3, "seg"),
 ]
 

@@ -73,7 +73,6 @@ def test_another_seed_is_another_baseline(cache):
         {"batch_size": 9},
         {"backbone": "efficientnet_b0"},
         {"backbone_weights": "imagenet"},
-        {"eval_every": 1},  # to evaluate takes from the random numbers
         {"deterministic": True},
     ],
     ids=lambda change: next(iter(change)),

@@ -28,8 +28,12 @@ OPTIONS = {
     "data": (["--data", "pictures"], Path("pictures")),
     "backbone": (["--backbone", "efficientnet_b0"], "efficientnet_b0"),
     "backbone_weights": (["--backbone-weights", "start.pth"], "start.pth"),
+    "model": (["--model", "own:Network"], "own:Network"),
+    "start_from": (["--start-from", "model.safetensors"], Path("model.safetensors")),
     "strategy": (["--strategy", "naive", "replay"], ("naive", "replay")),
     "plugin": (["--plugin", "own:First", "own:Second"], ("own:First", "own:Second")),
+    "metric": (["--metric", "own:Metric"], ("own:Metric",)),
+    "logger": (["--logger", "tensorboard", "own:Logger"], ("tensorboard", "own:Logger")),
     "set": (["--set", "ewc.lambda=100", "First.depth=2"], ("ewc.lambda=100", "First.depth=2")),
     "seeds": (["--seeds", "3", "1", "2"], (3, 1, 2)),
     "order": (["--order", "cls", "seg"], ("cls", "seg")),
@@ -38,9 +42,12 @@ OPTIONS = {
     "batch_size": (["--batch-size", "9"], 9),
     "replay_size": (["--replay-size", "50"], 50),
     "replay_batch": (["--replay-batch", "3"], 3),
+    "holdout": (["--holdout", "0.2"], 0.2),
+    "early_stopping": (["--early-stopping", "3"], 3),
     "eval_every": (["--eval-every", "4"], 4),
     "workers": (["--workers", "2"], 2),
     "checkpoint_every": (["--checkpoint-every", "5"], 5),
+    "keep_stages": (["--keep-stages"], True),
     "resume": (["--resume"], True),
     "check": (["--check"], True),
     "deterministic": (["--deterministic"], True),
@@ -53,8 +60,12 @@ DEFAULTS = {
     "data": None,
     "backbone": "mobilenet_v3_small",
     "backbone_weights": None,
+    "model": None,
+    "start_from": None,
     "strategy": ("replay",),
     "plugin": (),
+    "metric": (),
+    "logger": (),
     "set": (),
     "seeds": (0,),
     "order": None,
@@ -63,15 +74,21 @@ DEFAULTS = {
     "batch_size": None,
     "replay_size": 200,
     "replay_batch": None,
+    "holdout": None,
+    "early_stopping": 0,
     "eval_every": 0,
     "workers": 0,
     "checkpoint_every": 100,
+    "keep_stages": False,
     "resume": False,
     "check": False,
     "deterministic": False,
     "device": "auto",
     "output": None,
 }
+
+
+UNSET = ("data", "model", "start_from", "holdout", "output")  # what a run may well be without
 
 
 def chosen_by(usual):
@@ -145,7 +162,7 @@ def test_what_is_left_open_depends_on_the_data(data, usual):
     config = Config(data=data).resolved()
     settled = {"order": CHALLENGE, "epochs": tuple(usual.epochs.values())} | chosen_by(usual)
     assert asdict(config) == asdict(Config(data=data)) | settled
-    assert None not in [value for name, value in asdict(config).items() if name not in ("data", "output")]
+    assert None not in [value for name, value in asdict(config).items() if name not in UNSET]
 
 
 def test_a_stream_of_ones_own_is_drawn_or_on_disk_as_it_says(file, tmp_path):
@@ -308,12 +325,18 @@ def test_each_option_has_a_bearing_on_exactly_one_thing():
 @pytest.mark.parametrize(
     ("affects", "names"),
     [
-        (Affects.RESULTS, {"backbone", "image_size", "batch_size", "eval_every", "deterministic", "device"}),
+        (
+            Affects.RESULTS,
+            {"backbone", "model", "image_size", "batch_size", "holdout", "early_stopping", "deterministic", "device"},
+        ),
         (Affects.COURSE, {"order", "epochs"}),
-        (Affects.CONTENT, {"stream", "data", "backbone_weights"}),
-        (Affects.METHODS, {"plugin", "replay_size", "replay_batch"}),
+        (Affects.CONTENT, {"stream", "data", "backbone_weights", "start_from"}),
+        (Affects.METHODS, {"plugin", "metric", "replay_size", "replay_batch"}),
         (Affects.ENTRIES, {"strategy", "set", "seeds"}),
-        (Affects.NOTHING, {"workers", "checkpoint_every", "resume", "check", "output"}),
+        (
+            Affects.NOTHING,
+            {"logger", "eval_every", "workers", "checkpoint_every", "keep_stages", "resume", "check", "output"},
+        ),
     ],
 )
 def test_what_an_option_has_a_bearing_on(affects, names):
