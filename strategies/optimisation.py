@@ -4,7 +4,7 @@ What was tried on the way to it, and what it gave, is told in ``docs/recipe.md``
 """
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from avalanche.core import SupervisedPlugin
 from avalanche.training.templates import SupervisedTemplate
@@ -210,10 +210,10 @@ def warmup_cosine(progress: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - WARMUP) / (1 - WARMUP))))
 
 
-def whose(strategy: BaseTemplate) -> Mapping[str, object]:
-    """Say who trains a strategy, for its results: whose optimizer it is, of which class, and its first step sizes."""
-    used = optimisation_of(strategy)
+def whose(strategy: BaseTemplate) -> dict[str, str]:
+    """Say for the results who updates the weights of a strategy: ``by`` whom, and with which ``optimizer``."""
+    if optimisation_of(strategy) is not None:
+        return {"by": "benchmark", "optimizer": AdamW.__name__}
     optimizer = getattr(strategy, "optimizer", None)
-    if used is not None:
-        return {"by": "benchmark", "optimizer": "AdamW", "schedule": "warm-up and cosine"}
-    return {"by": "strategy", "optimizer": None if optimizer is None else type(optimizer).__name__}
+    kind = AdamW if isinstance(optimizer, Handed) else type(optimizer)
+    return {"by": "strategy", "optimizer": "none" if optimizer is None else kind.__name__}

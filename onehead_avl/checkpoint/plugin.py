@@ -10,6 +10,7 @@ import math
 import sys
 import time
 from collections.abc import Collection, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -202,10 +203,7 @@ class Checkpoints(SupervisedPlugin):
                 "random_of_epoch": place["random"],
                 "random": random_state(),
                 "untrained": self.untrained,
-                "stages": [
-                    (list(stage.experiences), stage.epochs, stage.seconds, stage.scores, stage.per_class)
-                    for stage in self.stages
-                ],
+                "stages": [(list(stage.experiences), *_rest_of(stage)) for stage in self.stages],
                 "seconds": self.seconds,
                 "logs": self.logs.sizes(),
                 "table": table,
@@ -239,6 +237,11 @@ class Checkpoints(SupervisedPlugin):
             print(f"note: the checkpoint {name} is passed over: log files lost lines since", file=sys.stderr)
             return None
         return found
+
+
+def _rest_of(stage: Stage) -> list:
+    """All of a stage but its experiences, in the order in which it takes them."""
+    return [getattr(stage, each.name) for each in fields(stage)[1:]]
 
 
 def _progress(found: dict) -> tuple[int, int, int]:

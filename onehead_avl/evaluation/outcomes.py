@@ -59,6 +59,7 @@ class Stage:
         seconds: Time of training, with the evaluations during the stage but without the one after it.
         scores: What the evaluation after it measured.
         per_class: The same of single classes: by experience, name of the value and class.
+        best_epoch: With early stopping, the epoch of which the weights were kept; ``None`` without.
     """
 
     experiences: tuple[str, ...]
@@ -66,6 +67,7 @@ class Stage:
     seconds: float
     scores: Scores
     per_class: Mapping[str, Mapping[str, Mapping[str, float | None]]] = field(default_factory=dict)
+    best_epoch: int | None = None
 
     @property
     def title(self) -> str:

@@ -41,6 +41,7 @@ class Learned:
         metrics: Its metrics and whether a higher value is better, the primary one first.
         train: Training images.
         val: Validation images.
+        held_out: Training images that were held out.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Learned:
     metrics: Mapping[str, bool]
     train: int
     val: int
+    held_out: int = 0
 
     @property
     def measures(self) -> list[Measure]:

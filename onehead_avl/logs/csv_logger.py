@@ -55,8 +55,9 @@ class CSVLogger(AvalancheCSVLogger):
         )
 
     def before_training_epoch(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):
-        """Write the row of the epoch before; only now is its evaluation over."""
-        self._flush()
+        """Write the row of the epoch before; only now is its evaluation over, unless that of the stage follows."""
+        if not getattr(strategy, "_stop_training", False):
+            self._flush()
 
     def after_training_epoch(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):
         """Begin the row of the epoch."""

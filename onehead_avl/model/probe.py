@@ -8,6 +8,7 @@ from onehead_avl.errors import UsageError
 from onehead_avl.kinds.stride import STRIDE
 from onehead_avl.model.layout import Layout
 from onehead_avl.system.blame import place_of
+from onehead_avl.system.modes import evaluating
 from onehead_avl.system.randomness import undisturbed
 
 
@@ -23,12 +24,8 @@ def emitted(model: nn.Module, layout: Layout, size: int) -> Tensor:
     parameter = next(model.parameters(), None)
     device = torch.device("cpu") if parameter is None else parameter.device
     images = torch.randn(len(layout.parts), 3, size, size, generator=torch.Generator().manual_seed(0)).to(device)
-    training = {module: module.training for module in model.modules()}
-    with undisturbed():
-        output = avalanche_forward(model.eval(), images, torch.arange(len(layout.parts), device=device))
-    for module, mode in training.items():
-        module.training = mode
-    return output
+    with undisturbed(), evaluating(model):
+        return avalanche_forward(model, images, torch.arange(len(layout.parts), device=device))
 
 
 def require_network(model: nn.Module, layout: Layout, size: int, whose: str) -> None:

@@ -9,6 +9,7 @@ from torch import nn
 
 from onehead_avl.evaluation.record import Record, Rule
 from onehead_avl.model.layout import Layout
+from onehead_avl.system.modes import evaluating
 
 LATENCY_SIZE = 512
 MAX_DROP = 0.05
@@ -90,21 +91,18 @@ def _drop_rule(name: str, drop: float | None) -> Rule:
 @torch.no_grad()
 def latency(model: nn.Module, layout: Layout, device: torch.device, repeats: int = 10) -> float:
     """Milliseconds from one 512 x 512 image to the predictions of all heads: the median of some repetitions."""
-    training = {module: module.training for module in model.modules()}
-    model.eval()
     image = torch.zeros(1, 3, LATENCY_SIZE, LATENCY_SIZE, device=device)
     size = torch.tensor([[LATENCY_SIZE, LATENCY_SIZE]], device=device)
     times = []
-    for _ in range(repeats + 2):
-        start = time.perf_counter()
-        output = avalanche_forward(model, image, torch.zeros(1, dtype=torch.long, device=device))
-        for part in layout.heads:
-            part.kind.decode(part.of(output), size)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        times.append(time.perf_counter() - start)
-    for module, mode in training.items():
-        module.training = mode
+    with evaluating(model):
+        for _ in range(repeats + 2):
+            start = time.perf_counter()
+            output = avalanche_forward(model, image, torch.zeros(1, dtype=torch.long, device=device))
+            for part in layout.heads:
+                part.kind.decode(part.of(output), size)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            times.append(time.perf_counter() - start)
     return statistics.median(times[2:]) * 1000  # the first two warm up
 
 

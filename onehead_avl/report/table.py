@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from onehead_avl.evaluation.outcomes import mean, single_task_shares
 from onehead_avl.evaluation.record import Record, Rule
@@ -52,7 +52,21 @@ def results_table(record: Record) -> str:
                 span(record.intervals.get(name, {}).get(metric)),
             ]
         )
-    return "\n".join([layout_table(rows), *_averages(record), *_NOTES])
+    trained = [trained_by(record.optimisation)] if record.optimisation else []
+    return "\n".join([layout_table(rows), *trained, *_averages(record), *_NOTES])
+
+
+def trained_by(optimisation: Mapping[str, str]) -> str:
+    """Say in a sentence whose optimizer updated the weights of a run.
+
+    Args:
+        optimisation: ``by`` whom it was done, and with which ``optimizer``.
+    """
+    if optimisation["by"] == "benchmark":
+        return f"Weights are updated by the benchmark's {optimisation['optimizer']} and its schedule."
+    return (
+        f"Weights are updated by the strategy's own {optimisation['optimizer']}, not by the benchmark's optimisation."
+    )
 
 
 _NOTES = (

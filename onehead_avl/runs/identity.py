@@ -25,6 +25,7 @@ def identity(config: Resolved, stream: Stream, device: torch.device) -> dict:
         **{f"the {name}": value for name, value in environment(device).items()},
         "the strategy's options": json.dumps(options_of([*config.strategy, *config.imported], config.set)[0]),
         "the backbone's weights": digest_of_file(config.backbone_weights),
+        "the weights to begin with": digest_of_file(str(config.start_from)),
     }
 
 

@@ -9,6 +9,7 @@ from avalanche.training.templates.base import BaseTemplate
 
 from onehead_avl.checkpoint.plugin import Checkpoints
 from onehead_avl.errors import TrainingError
+from onehead_avl.evaluation.holdout import HeldOut
 from onehead_avl.evaluation.outcomes import Scores, Stage
 from onehead_avl.evaluation.periodic import evaluate_undisturbed
 from onehead_avl.evaluation.plugins import measured
@@ -55,8 +56,14 @@ def learn(
         seconds = checkpoints.seconds
         strategy.eval(benchmark.test_stream, num_workers=workers)
         scores, per_class = _measured(strategy)
-        stages.append(Stage(names, n, seconds, scores, per_class))
+        # The clock counts the epochs of the last experience that was trained on: some may end early.
+        stages.append(Stage(names, strategy.clock.train_exp_epochs, seconds, scores, per_class, _best_epoch(strategy)))
     return checkpoints.untrained, stages
+
+
+def _best_epoch(strategy: BaseTemplate) -> int | None:
+    """The epoch that early stopping went back to."""
+    return next((plugin.best_epoch for plugin in strategy.plugins if isinstance(plugin, HeldOut)), None)
 
 
 def _stages(

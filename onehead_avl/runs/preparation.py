@@ -2,14 +2,18 @@
 
 import os
 import random
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 
 import numpy
 import torch
 from avalanche.benchmarks import CLScenario
 from avalanche.logging import BaseLogger
 from avalanche.training.plugins import EvaluationPlugin
+from avalanche.training.supervised import JointTraining
 from avalanche.training.templates.base import BaseTemplate
 from torch import nn
 
@@ -18,21 +22,25 @@ from onehead_avl.evaluation.plugins import metric_plugins
 from onehead_avl.logs.named import LOGGERS
 from onehead_avl.logs.progress import Progress
 from onehead_avl.model.criterion import MultiTaskLoss
-from onehead_avl.model.layout import Layout
 from onehead_avl.model.network import OneHeadNet
 from onehead_avl.model.probe import require_network
-from onehead_avl.model.saved import Origin
+from onehead_avl.model.saved import Origin, load_model
+from onehead_avl.model.transfer import begin_with
 from onehead_avl.prepare.manifest import manifest_digest
 from onehead_avl.report.cost import start_peak_memory
+from onehead_avl.report.table import trained_by
 from onehead_avl.runs.config import Resolved
 from onehead_avl.system.device import choose_device
 from onehead_avl.system.importing import call_attribute
 from onehead_avl.system.views import VIEWS
+from scenarios.dataset import EvaluationSet
 from scenarios.experience import Stream
+from scenarios.holdout import hold_out
 from scenarios.stream import avalanche_benchmark
 from strategies.attached import import_logger, import_metrics, import_plugins
 from strategies.build import Options, build
 from strategies.hyperparameters import OPTIMISATION, options_of
+from strategies.optimisation import whose
 from strategies.setting import Setting
 
 
@@ -42,7 +50,8 @@ class Prepared:
 
     Attributes:
         config: With one strategy and one seed.
-        stream: What is learned.
+        stream: What is learned, without what is held out.
+        held_out: The held-out training images of each experience by its task label; empty without a holdout.
         device: Where.
         model: The network, at its start; a strategy may go on with another one.
         origin: What builds the network, where it is none of this package's.
@@ -56,6 +65,7 @@ class Prepared:
 
     config: Resolved
     stream: Stream
+    held_out: Mapping[int, EvaluationSet]
     device: torch.device
     model: nn.Module
     origin: Origin | None
@@ -65,6 +75,12 @@ class Prepared:
     progress: Progress
     manifest_sha256: str | None
     memory_is_measured: bool
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is written."""
+        assert self.config.output is not None
+        return self.config.output
 
     @property
     def name(self) -> str:
@@ -87,7 +103,8 @@ def prepare(config: Resolved, stream: Stream) -> Prepared:
 
     Raises:
         UsageError: A value of the configuration names nothing that exists.
-        WeightsError: The backbone's weights cannot be had.
+        WeightsError: The weights to begin with cannot be had.
+        TrainingError: Somebody's own code raised an error.
     """
     (name,), (seed,) = config.strategy, config.seeds
     device = choose_device(config.device)
@@ -98,12 +115,13 @@ def prepare(config: Resolved, stream: Stream) -> Prepared:
     memory_is_measured = start_peak_memory()
     seed_everything(seed)
     options, _ = options_of([*config.strategy, *config.imported], config.set)
-    model, origin = _network(config, stream.layout, options)
+    learned, held = hold_out(stream, config.holdout, seed) if config.holdout else (stream, {})
+    model, origin = _network(config, stream, options)
     # On its device at once: joint training moves it when it trains, which is not before the first evaluation.
     # channels_last: convolutions of this size run a third faster on CPUs.
     model = model.to(device).to(memory_format=torch.channels_last)
     require_network(model, stream.layout, config.image_size, config.model or "the network")
-    benchmark = avalanche_benchmark(stream, config.image_size, config.order)
+    benchmark = avalanche_benchmark(learned, config.image_size, config.order)
     progress = Progress(stream.names)
     metrics = metric_plugins(stream.layout)
     setting = Setting(
@@ -122,24 +140,55 @@ def prepare(config: Resolved, stream: Stream) -> Prepared:
         optimisation=options.get(OPTIMISATION, {}),
     )
     strategy = build(name, setting, options)
+    if config.early_stopping and isinstance(strategy, JointTraining):
+        raise UsageError(f"--early-stopping goes by the one experience of a stage, but {name} learns all at once")
     if strategy.model is not model:
         require_network(strategy.model, stream.layout, config.image_size, name)
+    if ":" in name:
+        print(f"note: {trained_by(whose(strategy))}", file=sys.stderr)
     strategy.evaluator.loggers += _loggers(config, options)
     return Prepared(
-        config, stream, device, model, origin, benchmark, options, strategy, progress, manifest, memory_is_measured
+        config=config,
+        stream=learned,
+        held_out={
+            stream.task(each): EvaluationSet(samples, stream.task(each), config.image_size)
+            for each, samples in held.items()
+            if each in config.order
+        },
+        device=device,
+        model=model,
+        origin=origin,
+        benchmark=benchmark,
+        options=options,
+        strategy=strategy,
+        progress=progress,
+        manifest_sha256=manifest,
+        memory_is_measured=memory_is_measured,
     )
 
 
-def _network(config: Resolved, layout: Layout, options: Options) -> tuple[nn.Module, Origin | None]:
+def _network(config: Resolved, stream: Stream, options: Options) -> tuple[nn.Module, Origin | None]:
     """The network of this package or of the user's, and what builds it in the second case."""
+    layout = stream.layout
+    own = {} if config.model is None else options.get(config.model.rpartition(":")[2], {})
+    origin = None if config.model is None else Origin(config.model, own)
+    if config.start_from is not None:
+        saved = load_model(config.start_from, [each.kind.path for each in stream.experiences], config.model)
+        model, known = begin_with(saved, layout)
+        new = [part.head for part in layout.heads if part.head not in known]
+        print(
+            f"note: the network begins with {config.start_from}, which emits {', '.join(saved.layout.names)}; "
+            f"{', '.join(new) or 'nothing'} begins anew",
+            file=sys.stderr,
+        )
+        return model, origin
     if config.model is None:
         weights = None if config.backbone_weights == "none" else config.backbone_weights
         return OneHeadNet(layout, config.backbone, weights), None
-    own = options.get(config.model.rpartition(":")[2], {})
     model = call_attribute(config.model, {"layout": layout}, own)
     if not isinstance(model, nn.Module):
         raise UsageError(f"{config.model}: expected a network of PyTorch's, found {type(model).__name__}")
-    return model, Origin(config.model, own)
+    return model, origin
 
 
 def _loggers(config: Resolved, options: Options) -> list[BaseLogger]:

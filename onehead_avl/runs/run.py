@@ -1,5 +1,6 @@
 """One run: learn a stream with one strategy and one seed, and write the run's folder."""
 
+import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
@@ -11,6 +12,7 @@ from avalanche.training.templates.base import BaseTemplate
 from onehead_avl.checkpoint.logfiles import LogFiles
 from onehead_avl.checkpoint.plugin import Checkpoints
 from onehead_avl.checkpoint.store import Store
+from onehead_avl.evaluation.holdout import HeldOut
 from onehead_avl.evaluation.outcomes import Scores, Stage
 from onehead_avl.evaluation.periodic import PeriodicEvaluation
 from onehead_avl.evaluation.record import Record
@@ -22,6 +24,7 @@ from onehead_avl.runs.identity import identity
 from onehead_avl.runs.learn import learn
 from onehead_avl.runs.plan import CHECKPOINTS
 from onehead_avl.runs.preparation import Prepared, prepare
+from onehead_avl.runs.stages import STAGES, KeptStages
 from onehead_avl.runs.summary import summarise
 from onehead_avl.runs.watch import FiniteLoss
 from onehead_avl.runs.writing import write
@@ -54,7 +57,7 @@ def run(config: Resolved, stream: Stream, folder: Path, single_task: Scores | No
     # Nothing is written until all that a user may have to correct is known to be right: the folder can be used again.
     write_json(folder / "config.json", prepared.config.as_dict())
     write_text(folder / "stream.yaml", as_yaml(config.placed()))
-    checkpoints = _checkpoints(prepared, folder)
+    checkpoints = _checkpoints(prepared, stream, folder)
     untrained, stages = _learn(prepared, folder, checkpoints)
     record = summarise(prepared, untrained, stages, single_task or {})
     write(prepared, record, folder)
@@ -62,12 +65,12 @@ def run(config: Resolved, stream: Stream, folder: Path, single_task: Scores | No
     return record
 
 
-def _checkpoints(prepared: Prepared, folder: Path) -> Checkpoints:
+def _checkpoints(prepared: Prepared, stream: Stream, folder: Path) -> Checkpoints:
     """Find where an interrupted run is to continue, or clear the folder of what one that cannot be continued wrote."""
     config = prepared.config
     checkpoints = Checkpoints(
         Store(folder / CHECKPOINTS),
-        identity(config, prepared.stream, prepared.device),
+        identity(config, stream, prepared.device),
         prepared.benchmark,
         config.checkpoint_every,
     )
@@ -77,6 +80,7 @@ def _checkpoints(prepared: Prepared, folder: Path) -> Checkpoints:
         checkpoints.store.remove()
         for name in LOGS:
             (folder / name).unlink(missing_ok=True)
+        shutil.rmtree(folder / STAGES, ignore_errors=True)
     return checkpoints
 
 
@@ -96,6 +100,12 @@ def _learn(prepared: Prepared, folder: Path, checkpoints: Checkpoints) -> tuple[
             strategy.plugins.append(
                 PeriodicEvaluation(config.eval_every, prepared.benchmark.test_stream, config.workers)
             )
+        if prepared.held_out:
+            strategy.plugins.append(
+                HeldOut(prepared.held_out, layout, config.batch_size, config.early_stopping),
+            )
+        if config.keep_stages:
+            strategy.plugins.append(KeptStages(prepared, config.order))
         strategy.plugins.append(checkpoints)
         checkpoints.start(strategy, LogFiles([log, csv.training_file, csv.eval_file, tidy.file]))
         learned = learn(strategy, prepared.benchmark, config.order, config.epochs, config.workers, checkpoints)

@@ -38,7 +38,7 @@ def summarise(prepared: Prepared, untrained: Scores, stages: Sequence[Stage], si
         options=prepared.options,
         seed=prepared.seed,
         stream=prepared.stream.name,
-        experiences=tuple(_learned(each) for each in prepared.stream.experiences),
+        experiences=tuple(_learned(each, prepared) for each in prepared.stream.experiences),
         order=tuple(config.order),
         stages=tuple(stages),
         separate=separate,
@@ -80,7 +80,7 @@ def _methods(name: str) -> Sequence[Method]:
     return () if ":" in name else parts_of(name)
 
 
-def _learned(experience: Experience) -> Learned:
+def _learned(experience: Experience, prepared: Prepared) -> Learned:
     return Learned(
         name=experience.name,
         kind=experience.kind.path,
@@ -89,6 +89,7 @@ def _learned(experience: Experience) -> Learned:
         metrics={metric.name: metric.higher_is_better for metric in experience.kind.metrics},
         train=len(experience.train),
         val=len(experience.val),
+        held_out=len(prepared.held_out.get(prepared.stream.task(experience.name), ())),
     )
 
 

@@ -12,20 +12,29 @@ from onehead_avl.runs.summary import trained_network
 from onehead_avl.system.files import write_json, write_text
 
 
-def write(prepared: Prepared, record: Record, folder: Path) -> None:
-    """Write the weights, the plots, the tables and the results of a run.
+def save_network(prepared: Prepared, path: Path) -> None:
+    """Write the weights that the strategy has now.
 
     Raises:
-        OutputError: The folder cannot be written.
+        OutputError: The file cannot be written.
     """
     save_model(
-        folder / "model.safetensors",
+        path,
         trained_network(prepared),
         prepared.stream.layout,
         prepared.config.image_size,
         prepared.stream.name,
         prepared.origin,
     )
+
+
+def write(prepared: Prepared, record: Record, folder: Path) -> None:
+    """Write the weights, the plots, the tables and the results of a run.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+    save_network(prepared, folder / "model.safetensors")
     (folder / "plots").mkdir(exist_ok=True)
     plot_loss(folder / "plots" / "loss.png", folder / "metrics.csv", record.stages)
     plot_metrics(folder / "plots" / "metrics.png", folder / "metrics.csv", record)
