@@ -14,9 +14,15 @@ from onehead_avl.system.views import VIEWS
 from onehead_avl.target import Target
 from scenarios.samples.sample import Sample
 
+View = tuple[Tensor, Target]
+"""An image ``(3, size, size)`` float and its target, a batch of one."""
+
 
 class TrainingSet(Dataset):
-    """Decoded samples, augmented as :class:`~onehead_avl.system.views.Views` says: anew in every epoch.
+    """Decoded samples to learn, of each of which there are two views: an augmented one and the plain one.
+
+    An item is the set itself with an index, from which the transforms of
+    :class:`~scenarios.view_groups.ViewGroups` make the view that Avalanche asks for.
 
     Args:
         samples: Decoded once, by whoever read them.
@@ -31,20 +37,30 @@ class TrainingSet(Dataset):
         self.kind = kind
         self.task = task
         self._tasks = tasks
+        self._size = size
         self._augment = kind.augmentation(size)
         self._views = VIEWS
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Target]:
-        """An augmented image ``(3, size, size)`` float and its target, a batch of one."""
+    def __getitem__(self, index: int) -> tuple["TrainingSet", int]:
+        """What a view is made of."""
+        return self, index
+
+    def augmented(self, index: int) -> View:
+        """Draw a view as :class:`~onehead_avl.system.views.Views` says: anew in every epoch."""
         sample = self.samples[index]
         size = tuple(sample.image.shape[-2:])
         with self._views.of(index * self._tasks + self.task):
             view = self._augment({"image": tv_tensors.Image(sample.image), **self.kind.wrap(sample.annotation, size)})
-        image = _plain(view.pop("image"))
-        return network_input(image), Target.single(self.task, image.shape[-2:], _plain_parts(view))
+        image = _tensor(view.pop("image"))
+        return network_input(image), Target.single(self.task, image.shape[-2:], _tensors(view))
+
+    def plain(self, index: int) -> View:
+        """Stretch an image as an :class:`EvaluationSet` does, but each time anew: no second copy of it is kept."""
+        sample = self.samples[index]
+        return network_input(_stretched(sample, self._size)), _as_annotated(sample, self.task)
 
 
 class EvaluationSet(Dataset):
@@ -57,20 +73,28 @@ class EvaluationSet(Dataset):
     """
 
     def __init__(self, samples: Sequence[Sample], task: int, size: int) -> None:
-        self.images = [resize(sample.image, [size, size], antialias=True) for sample in samples]
-        self.targets = [Target.single(task, sample.image.shape[-2:], sample.annotation) for sample in samples]
+        self.images = [_stretched(sample, size) for sample in samples]
+        self.targets = [_as_annotated(sample, task) for sample in samples]
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Target]:
-        """An image ``(3, size, size)`` float and its target, a batch of one."""
+    def __getitem__(self, index: int) -> View:
+        """An image and its target."""
         return network_input(self.images[index]), self.targets[index]
 
 
-def _plain(part: Tensor) -> Tensor:
+def _stretched(sample: Sample, size: int) -> Tensor:
+    return resize(sample.image, [size, size], antialias=True)
+
+
+def _as_annotated(sample: Sample, task: int) -> Target:
+    return Target.single(task, sample.image.shape[-2:], sample.annotation)
+
+
+def _tensor(part: Tensor) -> Tensor:
     return part.as_subclass(torch.Tensor)
 
 
-def _plain_parts(view: dict) -> dict:
-    return {name: _plain(part) if isinstance(part, Tensor) else part for name, part in view.items()}
+def _tensors(view: dict) -> dict:
+    return {name: _tensor(part) if isinstance(part, Tensor) else part for name, part in view.items()}

@@ -10,6 +10,7 @@ from onehead_avl.model.layout import Layout
 from onehead_avl.target import collate
 from scenarios.dataset import EvaluationSet, TrainingSet
 from scenarios.experience import Stream
+from scenarios.view_groups import ViewGroups
 
 
 def avalanche_benchmark(stream: Stream, size: int, order: Sequence[str] | None = None) -> CLScenario:
@@ -17,7 +18,7 @@ def avalanche_benchmark(stream: Stream, size: int, order: Sequence[str] | None =
 
     Every sample is ``(image (3, size, size), Target, task label)``; the task label is the position of the experience in
     the definition of the stream, whatever the order. All share one collate function, so replayed samples may join any
-    minibatch.
+    minibatch. Training sets are augmented, and are as plain as test sets in Avalanche's eval mode (``dataset.eval()``).
 
     Args:
         stream: What is learned.
@@ -38,13 +39,13 @@ def avalanche_benchmark(stream: Stream, size: int, order: Sequence[str] | None =
     for task in map(stream.task, order):
         experience = stream.experiences[task]
         learned = TrainingSet(experience.train, experience.kind, task, len(layout.names), size)
-        train.append(_avalanche(learned, task, layout))
+        train.append(_avalanche(learned, task, layout, ViewGroups()))
         test.append(_avalanche(EvaluationSet(experience.val, task, size), task, layout))
     return with_task_labels(benchmark_from_datasets(train=train, test=test))
 
 
 def _avalanche(
-    samples: TrainingSet | EvaluationSet, task: int, layout: Layout
+    samples: TrainingSet | EvaluationSet, task: int, layout: Layout, views: ViewGroups | None = None
 ) -> TaskAwareSupervisedClassificationDataset:
     """Give samples what Avalanche's strategies ask of a data set: integer targets and task labels.
 
@@ -58,5 +59,6 @@ def _avalanche(
             DataAttribute([channels[i % len(channels)] for i in range(len(samples))], "targets"),
             TaskLabels([task] * len(samples)),
         ],
+        transform_groups=views,
         collate_fn=collate,
     )

@@ -24,7 +24,8 @@ from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute, TaskAwar
 from avalanche.benchmarks.utils.data import _FlatDataWithTransform
 from avalanche.benchmarks.utils.data_attribute import TaskLabels, TensorDataAttribute
 from avalanche.benchmarks.utils.flat_data import ConstantSequence, FlatData, LazyIndices, LazyRange
-from avalanche.benchmarks.utils.transform_groups import EmptyTransformGroups
+from avalanche.benchmarks.utils.transform_groups import EmptyTransformGroups, TransformGroups
+from avalanche.benchmarks.utils.transforms import MultiParamCompose, MultiParamTransformCallable, TupleTransform
 from avalanche.evaluation.metrics.mean import Mean
 from avalanche.training.storage_policy import ReservoirSamplingBuffer
 from avalanche.training.templates.base import BaseTemplate
@@ -67,7 +68,8 @@ _OF_THE_MOMENT = frozenset(
 for each in (
     _FlatDataWithTransform, AvalancheDataset, ConstantSequence, DataAttribute, FlatData, Mean,
     ParamData, ReservoirSamplingBuffer, Target, TaskAwareSupervisedClassificationDataset, TaskLabels,
-    TensorDataAttribute, LazyIndices, LazyRange, collate, default_collate, torch.ones, torch.zeros,
+    TensorDataAttribute, LazyIndices, LazyRange, TransformGroups, MultiParamCompose, MultiParamTransformCallable,
+    TupleTransform, collate, default_collate, torch.ones, torch.zeros,
 ):  # fmt: skip
     savable(each)
 

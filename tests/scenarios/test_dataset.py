@@ -43,10 +43,22 @@ def differs(first, second):
     return not torch.equal(first[0], second[0])
 
 
+def identical(first, second):
+    (image, target), (other_image, other_target) = first, second
+    return torch.equal(image, other_image) and all(
+        torch.equal(one, other) and one.dtype == other.dtype
+        for one, other in zip(tensors(target), tensors(other_target), strict=True)
+    )
+
+
+def tensors(target):
+    return [target.task, target.size, *(target.parts[name] for name in sorted(target.parts))]
+
+
 def test_a_training_sample_is_an_image_and_its_target(data):
     samples = training_set(data)
     assert len(samples) == len(data.train)
-    for image, target in (samples[index] for index in range(len(samples))):
+    for image, target in (samples.augmented(index) for index in range(len(samples))):
         assert (type(image), image.dtype, image.shape) == (torch.Tensor, torch.float32, (3, SIZE, SIZE))
         assert isinstance(target, Target)
         assert target.task.tolist() == [TASK]
@@ -55,7 +67,7 @@ def test_a_training_sample_is_an_image_and_its_target(data):
 
 
 def test_a_training_sample_has_the_parts_of_its_kind_and_no_others(data):
-    for _, target in (training_set(data)[index] for index in range(len(data.train))):
+    for _, target in (training_set(data).augmented(index) for index in range(len(data.train))):
         assert set(target.parts) == set(data.kind.parts)
         if data.name == "seg":
             assert target.parts["mask"].shape == (1, SIZE, SIZE)
@@ -66,7 +78,7 @@ def test_a_training_sample_keeps_its_annotation(data):
     for seed in range(20):
         torch.manual_seed(seed)
         for index, sample in enumerate(data.train):
-            found, known = samples[index][1].parts, sample.annotation
+            found, known = samples.augmented(index)[1].parts, sample.annotation
             if data.name == "seg":
                 assert set(found["mask"].unique().tolist()) <= set(known["mask"].unique().tolist())
             if data.name == "cls":
@@ -81,11 +93,34 @@ def test_a_training_sample_keeps_its_annotation(data):
 def test_training_samples_are_augmented_anew_each_time(data):
     samples = training_set(data)
     torch.manual_seed(0)
-    assert differs(samples[0], samples[0])
+    assert differs(samples.augmented(0), samples.augmented(0))
     torch.manual_seed(1)
-    first = samples[0]
+    first = samples.augmented(0)
     torch.manual_seed(1)
-    assert not differs(first, samples[0])
+    assert not differs(first, samples.augmented(0))
+
+
+def test_the_plain_view_of_a_training_sample_is_what_an_evaluation_of_it_sees(data):
+    samples, expected = training_set(data), EvaluationSet(data.train, TASK, SIZE)
+    assert len(samples) == len(expected) == 4
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    assert all(identical(samples.plain(index), expected[index]) for index in range(4))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_plain_views_of_training_samples_are_not_kept(data, monkeypatch):
+    sizes = []
+    monkeypatch.setattr(
+        scenarios.dataset, "resize", lambda image, size, **options: sizes.append(size) or resize(image, size, **options)
+    )
+    samples = training_set(data)
+    assert sizes == []
+    held = {id(value) for value in vars(samples).values()}
+    samples.plain(0)
+    samples.plain(0)
+    assert sizes == [[SIZE, SIZE]] * 2
+    assert {id(value) for value in vars(samples).values()} == held
 
 
 def test_evaluation_keeps_annotations_in_the_pixels_of_the_file(data):
@@ -127,8 +162,9 @@ def test_images_are_decoded_once(mini_root):
     stream = read(mini_root)
     shutil.rmtree(mini_root)
     for data in stream.experiences:
-        for samples in (training_set(data), evaluation_set(data)):
-            assert all(samples[index][0].shape == (3, SIZE, SIZE) for _ in range(2) for index in range(len(samples)))
+        train, val = training_set(data), evaluation_set(data)
+        for view, count in ((train.augmented, len(train)), (train.plain, len(train)), (val.__getitem__, len(val))):
+            assert all(view(index)[0].shape == (3, SIZE, SIZE) for _ in range(2) for index in range(count))
 
 
 def test_no_two_samples_of_a_stream_have_the_same_random_view(stream):
@@ -136,8 +172,8 @@ def test_no_two_samples_of_a_stream_have_the_same_random_view(stream):
     sets = [TrainingSet(data.train, data.kind, task, 2, SIZE) for task in (0, 1)]
     scenarios.dataset.VIEWS.seed = 5
     try:
-        same = [torch.equal(sets[0][index][0], sets[1][index][0]) for index in range(4)]
-        again = [torch.equal(sets[0][index][0], sets[0][index][0]) for index in range(4)]
+        same = [not differs(sets[0].augmented(index), sets[1].augmented(index)) for index in range(4)]
+        again = [not differs(sets[0].augmented(index), sets[0].augmented(index)) for index in range(4)]
     finally:
         scenarios.dataset.VIEWS.seed = None
     assert not any(same)
@@ -146,7 +182,8 @@ def test_no_two_samples_of_a_stream_have_the_same_random_view(stream):
 
 def test_samples_are_not_changed_by_use(data):
     before = [sample.image.clone() for sample in data.train + data.val]
-    for samples in (training_set(data), evaluation_set(data)):
-        for index in range(len(samples)):
-            samples[index][0].zero_()
+    train, val = training_set(data), evaluation_set(data)
+    for view, count in ((train.augmented, len(train)), (train.plain, len(train)), (val.__getitem__, len(val))):
+        for index in range(count):
+            view(index)[0].zero_()
     assert all(torch.equal(sample.image, old) for sample, old in zip(data.train + data.val, before, strict=True))

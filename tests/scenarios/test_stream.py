@@ -3,10 +3,16 @@ from itertools import permutations
 
 import pytest
 import torch
+from avalanche.training.supervised import Naive
+from torch.optim import SGD
 
 from onehead_avl.errors import UsageError
+from onehead_avl.evaluation.plugins import evaluator
 from onehead_avl.kinds.kind import kind_of
+from onehead_avl.model.criterion import MultiTaskLoss
+from onehead_avl.model.network import OneHeadNet
 from onehead_avl.target import Target, collate
+from scenarios.dataset import EvaluationSet
 from scenarios.description import read_description
 from scenarios.drawn.embedded import drawn, drawn_classes
 from scenarios.experience import Experience, Stream
@@ -94,6 +100,40 @@ def test_test_images_are_not_augmented_and_training_images_are(stream):
     for experience in benchmark.train_stream:
         torch.manual_seed(0)
         assert not torch.equal(experience.dataset[0][0], experience.dataset[0][0])
+
+
+@pytest.mark.parametrize("task", range(3), ids=NAMES)
+def test_training_images_in_eval_mode_are_as_test_images_of_them_would_be(task, stream):
+    dataset = avalanche_benchmark(stream, SIZE).train_stream[task].dataset.eval()
+    expected = EvaluationSet(stream.experiences[task].train, task, SIZE)
+    assert len(dataset) == len(expected) == 4
+    for index in range(4):
+        image, target, label = dataset[index]
+        assert torch.equal(image, expected[index][0])
+        assert label == task
+        assert target.size.tolist() == expected[index][1].size.tolist() != [[SIZE, SIZE]]
+        assert target.parts.keys() == expected[index][1].parts.keys()
+        assert all(torch.equal(part, expected[index][1].parts[name]) for name, part in target.parts.items())
+
+
+@pytest.mark.filterwarnings("ignore:No loggers specified", "ignore:This DataLoader will create")
+def test_every_evaluation_of_a_network_on_the_training_stream_gives_the_same(stream):
+    torch.manual_seed(0)
+    model = OneHeadNet(stream.layout, channels=16)
+    strategy = Naive(
+        model=model,
+        optimizer=SGD(model.parameters(), lr=0.1),
+        criterion=MultiTaskLoss(stream.layout),
+        eval_mb_size=3,
+        evaluator=evaluator(stream.layout),
+    )
+    train = avalanche_benchmark(stream, SIZE).train_stream
+    torch.manual_seed(1)
+    first = dict(strategy.eval(train))
+    second, third = dict(strategy.eval(train)), dict(strategy.eval(train, num_workers=2))
+    assert {name.split("/")[0] for name in first} >= {"mIoU_Exp", "AP50_Exp", "AP_Exp", "Top1_Exp", "Top5_Exp"}
+    assert any("Loss_Exp" in name for name in first)
+    assert first == second == third
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,11 @@ from torch.optim import AdamW
 from onehead_avl.checkpoint.graph import Unsavable, encode, restore
 from onehead_avl.kinds.kind import kind_of
 from onehead_avl.model.layout import layout_of_heads
-from onehead_avl.system.savable import MADE, full_name
+from onehead_avl.system.savable import FUNCTIONS, MADE, full_name
+from onehead_avl.system.views import VIEWS
+from scenarios.drawn.embedded import drawn, drawn_classes
+from scenarios.experience import Experience, Stream
+from scenarios.stream import avalanche_benchmark
 
 
 class Mode(Enum):
@@ -122,6 +126,52 @@ def test_a_model_that_was_replaced_by_a_copy_needs_no_second_layout():
     found = restored(copied, SimpleNamespace(model=layout, score=layout, kinds=[kind, kind]))
     assert found.model is found.score is layout
     assert found.kinds == [kind, kind]
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """A stream of detection and classification."""
+
+    def experience(name):
+        train, val = (drawn(name, split, size=40, count=4) for split in ("train", "val"))
+        return Experience(name, kind_of(name), drawn_classes(name), train, val, name)
+
+    return Stream("pictures", (experience("detection"), experience("classification")))
+
+
+MEMORIES = {
+    "some": lambda first, second: first.subset([2, 0]),
+    "joined": lambda first, second: first.subset([2, 0]).concat(second.subset([3])),
+    "some of an evaluation": lambda first, second: first.eval().subset([2, 0]),
+    "an evaluation of some": lambda first, second: first.subset([2, 0]).eval(),
+    "frozen": lambda first, second: first.subset([2, 0]).freeze_transforms(),
+    "without augmentation": lambda first, second: second.remove_current_transform_group().subset([1]),
+    "with another transform": lambda first, second: second.replace_current_transform_group(torch.ones_like),
+}
+
+
+@pytest.mark.parametrize("made", MEMORIES.values(), ids=MEMORIES)
+def test_a_memory_comes_back_with_the_transforms_of_its_modes(made, pictures, monkeypatch):
+    monkeypatch.setitem(FUNCTIONS, "ones_like", torch.ones_like)
+    with VIEWS.fixed(3):
+        one, other = (
+            SimpleNamespace(data=[each.dataset for each in avalanche_benchmark(pictures, 32).train_stream], memory=None)
+            for _ in range(2)
+        )
+        for dataset in one.data:
+            shown(dataset)  # as an epoch does
+        one.memory = made(*one.data)
+        found = restored(one, other).memory
+        assert type(found) is type(one.memory)
+        assert len(found) == len(one.memory)
+        for dataset, again in zip((one.memory, *one.data), (found, *other.data), strict=True):
+            modes = (dataset, again), (dataset.train(), again.train()), (dataset.eval(), again.eval())
+            assert all(torch.equal(shown(mode), shown(restored_mode)) for mode, restored_mode in modes)
+        assert found._flat_data._transform_groups == one.memory._flat_data._transform_groups
+
+
+def shown(dataset):
+    return torch.stack([dataset[i][0] for i in range(len(dataset))])
 
 
 def test_what_cannot_be_saved_is_named():

@@ -20,7 +20,7 @@ def pictures(samples, workers=0):
             return len(samples)
 
         def __getitem__(self, index):
-            return (*samples[index], 1)
+            return (*samples.augmented(index), 1)
 
     loader = DataLoader(Labelled(), batch_size=4, num_workers=workers, collate_fn=collate)
     return torch.cat([images for images, *_ in loader])
@@ -28,28 +28,28 @@ def pictures(samples, workers=0):
 
 def test_without_a_seed_views_are_drawn_from_the_global_state(samples):
     torch.manual_seed(0)
-    first, second = samples[0][0], samples[0][0]
+    first, second = samples.augmented(0)[0], samples.augmented(0)[0]
     assert not torch.equal(first, second)
     torch.manual_seed(0)
-    assert torch.equal(first, samples[0][0])
+    assert torch.equal(first, samples.augmented(0)[0])
 
 
 def test_with_a_seed_a_view_depends_on_the_seed_and_the_picture_alone(samples):
     with VIEWS.fixed(3):
-        first = samples[0][0]
+        first = samples.augmented(0)[0]
         for other in (1, 5):
-            samples[other]
+            samples.augmented(other)
         torch.rand(7)
-        assert torch.equal(first, samples[0][0])
+        assert torch.equal(first, samples.augmented(0)[0])
     with VIEWS.fixed(4):
-        assert not torch.equal(first, samples[0][0])
+        assert not torch.equal(first, samples.augmented(0)[0])
 
 
 def test_drawing_a_view_leaves_the_global_state_alone(samples):
     torch.manual_seed(0)
     before = torch.get_rng_state()
     with VIEWS.fixed(3):
-        samples[0]
+        samples.augmented(0)
     assert torch.equal(before, torch.get_rng_state())
 
 
