@@ -19,11 +19,13 @@ from avalanche.training.plugins import (
     LwFPlugin,
     MIRPlugin,
     RARPlugin,
+    SynapticIntelligencePlugin,
 )
 from avalanche.training.regularization import LearningWithoutForgetting
 from avalanche.training.supervised.der import DER as AvalancheDER
 from avalanche.training.supervised.lamaml import LaMAML as AvalancheLaMAML
 from avalanche.training.templates import SupervisedTemplate
+from avalanche.training.utils import ParamData
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from torch.utils.data import Dataset
@@ -55,6 +57,25 @@ class _LwFOfEveryTask(LearningWithoutForgetting):
         # Tasks that share channels are kept as one.
         parts = {frozenset(units): units for units in self.prev_classes_by_task.values()}
         return sum(self._distillation_loss(out, before, units) for units in parts.values())
+
+
+class SI(SynapticIntelligencePlugin):
+    """Synaptic intelligence; on a CPU Avalanche's notes of old weights are the weights, so that none ever moves."""
+
+    def before_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
+        """Note the weights at the start of the experience."""
+        super().before_training_exp(strategy, **kwargs)
+        _copy(self.ewc_data[0])
+
+    def before_training_iteration(self, strategy: SupervisedTemplate, **kwargs) -> None:
+        """Note the weights before the step."""
+        super().before_training_iteration(strategy, **kwargs)
+        _copy(self.syn_data["old_theta"])
+
+
+def _copy(notes: dict[str, ParamData]) -> None:
+    for note in notes.values():
+        note.data = note.data.clone()
 
 
 class LFL(LFLPlugin):

@@ -8,7 +8,8 @@ from avalanche.core import SupervisedPlugin
 from avalanche.training.templates.base import BaseTemplate
 
 from onehead_avl.errors import UsageError
-from onehead_avl.system.importing import call_attribute
+from onehead_avl.system.importing import call_attribute, import_attribute
+from strategies.avalanche_classes import refusal
 from strategies.multitask import MultiTask
 from strategies.named import Method, Option, parts_of
 from strategies.optimisation import optimisation_of
@@ -27,8 +28,9 @@ def build(name: str, setting: Setting, options: Options) -> BaseTemplate:
         options: Hyper-parameters by method or by the bare name of the attribute.
 
     Raises:
-        UsageError: An import path leads nowhere, what it names does not take the arguments, does not return a strategy
-            or does not use what it is handed, or a method asks for a network of another make.
+        UsageError: An import path leads nowhere, what it names is one of Avalanche's classes that cannot learn the
+            stream, does not take the arguments, does not return a strategy or does not use what it is handed, or a
+            method asks for a network of another make.
         TrainingError: Somebody's own code raised an error.
     """
     strategy = _imported(name, setting, options) if ":" in name else _named(name, setting, options)
@@ -53,6 +55,8 @@ def _named(name: str, setting: Setting, options: Options) -> BaseTemplate:
 
 
 def _imported(path: str, setting: Setting, options: Options) -> BaseTemplate:
+    if unfit := refusal(import_attribute(path)):
+        raise UsageError(f"{path}: {unfit}")
     setting.model.to(memory_format=torch.contiguous_format)  # it may not know of others, as A-GEM does not
     arguments = setting.optimised()
     strategy = call_attribute(path, arguments, options.get(path.rpartition(":")[2], {}))

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from strategies.avalanche_classes import missing_settings
 from strategies.named import STRATEGIES, Option
 
 OPTIMISATION = "optimisation"
@@ -59,6 +60,8 @@ def options_of(names: Sequence[str], settings: Sequence[str]) -> tuple[dict[str,
             options[name][key] = _parsed(value)
         else:
             wrong += _take(options[name], STRATEGIES[name].options, name, key, value, setting)
+    for path in paths:
+        wrong += missing_settings(path, options[path.rpartition(":")[2]])
     optimisation = everybodys | own
     return (options | {OPTIMISATION: optimisation} if optimisation else options), wrong
 

@@ -16,14 +16,13 @@ from avalanche.training.plugins import (
     MASPlugin,
     ReplayPlugin,
     RWalkPlugin,
-    SynapticIntelligencePlugin,
 )
 from avalanche.training.plugins.from_scratch_training import FromScratchTrainingPlugin
 from avalanche.training.supervised import Cumulative, JointTraining
 from avalanche.training.templates import SupervisedTemplate
 
 from onehead_avl.kinds import KINDS
-from strategies.adapted import AGEM, DER, LFL, MIR, RAR, FeatureDistillation, LaMAML, LwF
+from strategies.adapted import AGEM, DER, LFL, MIR, RAR, SI, FeatureDistillation, LaMAML, LwF
 from strategies.distillation import Distillation
 from strategies.memory import ClassBuffer, ExperienceBuffer, ReservoirBuffer, segmentation_replay
 from strategies.multitask import MultiTask
@@ -88,8 +87,8 @@ def ewc_online(setting: Setting, options: Options) -> Plugins:
 
 
 def si(setting: Setting, options: Options) -> Plugins:
-    """Avalanche's plugin."""
-    return [SynapticIntelligencePlugin(options["lambda"])]
+    """Avalanche's plugin, with copies of the weights."""
+    return [SI(options["lambda"])]
 
 
 def mas(setting: Setting, options: Options) -> Plugins:

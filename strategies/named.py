@@ -1,8 +1,9 @@
 """The strategies that the command line knows by name. Importing the table is cheap: no torch, no Avalanche."""
 
-import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from strategies.avalanche_classes import CLASSES, UNFIT, missing_package, problems_of_path
 
 Option = int | float | str
 """The value of a hyper-parameter."""
@@ -171,7 +172,7 @@ _METHODS = (
         "Lopez-Paz and Ranzato, NeurIPS 2017",
         {"patterns": 10, "strength": 0.5},
         unseen=True,
-        needs="quadprog",
+        needs=CLASSES["GEM"].package,
         keeps_samples=True,
     ),
     Method(
@@ -256,27 +257,6 @@ STRATEGIES: dict[str, Method] = {method.name: method for method in _METHODS}
 SINGLE_TASK = next(method.name for method in _METHODS if method.separate)
 """The strategy that gives the single-task baseline."""
 
-_PROTOTYPES = "it classifies by the nearest class mean, which masks and boxes do not have"
-_CLASSIFIER = "its classifier and its loss are built in, and see one class label a picture"
-
-UNFIT: dict[str, str] = {
-    "icarl": _PROTOTYPES,
-    "scr": _PROTOTYPES,
-    "slda": _PROTOTYPES,
-    "cope": _PROTOTYPES,
-    "bic": "it corrects the bias between classes of one softmax",
-    "er-ace": _CLASSIFIER,
-    "er-aml": _CLASSIFIER,
-    "gss": "its memory compares the gradients of single class labels",
-    "mer": "its memory holds single class labels",
-    "generative-replay": "its generator labels its pictures by a classifier",
-    "feature-replay": "it recomputes class labels from stored features",
-    "ar1": "its model is a classifier built in",
-    "expert-gate": "its model is an AlexNet classifier built in",
-    "l2p": "its model is a vision transformer built in",
-}
-"""Avalanche's strategies that cannot learn this stream, and why."""
-
 
 def parts_of(name: str) -> list[Method]:
     """The methods of ``a`` or ``a+b``; the names must exist."""
@@ -289,19 +269,15 @@ def is_baseline(name: str) -> bool:
 
 
 def problems_of(name: str) -> list[str]:
-    """What is wrong with the name of a strategy, a sentence each; import paths (``module:Class``) are not looked at."""
+    """What is wrong with the name of a strategy, a sentence each; of import paths, Avalanche's own are known."""
     if ":" in name:
-        return []
+        return problems_of_path(name)
     parts = name.split("+")
     wrong = [_unknown(part) for part in parts if part not in STRATEGIES]
     if wrong:
         return wrong
-    wrong = [
-        f"strategy {part!r} needs the package {needs}, which is not installed; install all that strategies need with "
-        'pip install "onehead-avl[strategies]"'
-        for part in parts
-        if (needs := STRATEGIES[part].needs) and importlib.util.find_spec(needs) is None
-    ]
+    missing = [missing_package(f"strategy {part!r}", STRATEGIES[part].needs) for part in parts]
+    wrong = [sentence for sentence in missing if sentence is not None]
     if len(parts) == 1:
         return wrong
     wrong += [f"{part} cannot be combined with others, but {name!r} does" for part in parts if STRATEGIES[part].whole]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from avalanche.core import SupervisedPlugin
 from avalanche.models.base_model import BaseModel
-from avalanche.training.plugins import LwFPlugin
+from avalanche.training.plugins import LwFPlugin, SynapticIntelligencePlugin
 from avalanche.training.supervised.lamaml import LaMAML as AvalancheLaMAML
 from torch import nn
 from torch.distributions import Categorical, kl_divergence
@@ -19,9 +19,13 @@ from onehead_avl.model.criterion import MultiTaskLoss
 from onehead_avl.model.layout import layout_of_heads
 from onehead_avl.model.network import OneHeadNet
 from onehead_avl.target import collate
-from strategies.adapted import LFL, MIR, FeatureDistillation, LaMAML, LwF
+from strategies.adapted import LFL, MIR, SI, FeatureDistillation, LaMAML, LwF
 
-pytestmark = pytest.mark.filterwarnings("ignore:No loggers specified", "ignore:Avalanche is transitioning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:No loggers specified",
+    "ignore:Avalanche is transitioning",
+    "ignore:__array_wrap__ must accept",
+)
 
 SEG, DET, CLS = TASKS = range(3)
 CHANNELS = (range(4), range(4, 11), range(11, 14))
@@ -128,6 +132,45 @@ def test_lwf_remembers_the_channels_of_each_task_it_learned(built, stream):
         assert remembered.prev_classes_by_task[task] <= set(strategy.model.layout.parts[task].channels)
         assert len(remembered.prev_classes_by_task[task]) > 1
         assert same(state_of(strategy.model), remembered.prev_model.state_dict())
+
+
+# Synaptic intelligence
+
+
+def test_si_finds_important_what_lowered_the_loss_on_its_way_as_published(built, stream):
+    strategy = built("si")
+    start = state_of(strategy.model)
+    moves = {name: torch.zeros_like(parameter) for name, parameter in strategy.model.named_parameters()}
+    steps = []
+
+    def before(strategy):
+        steps.append({name: (p.grad.clone(), p.detach().clone()) for name, p in strategy.model.named_parameters()})
+
+    def after(strategy):
+        for name, parameter in strategy.model.named_parameters():
+            gradient, old = steps[-1][name]
+            moves[name] += gradient * (parameter.detach() - old)
+
+    strategy.plugins += [AtLoss(before, "before_update"), AtLoss(after, "after_update")]
+    strategy.train(stream[0])
+    assert len(steps) == 2
+    plugin = plugin_of(strategy, SI)
+    for name, parameter in strategy.model.named_parameters():
+        way = moves[name] / ((parameter.detach() - start[name]).square() + plugin.eps)
+        found = plugin.syn_data["cum_trajectory"][name].data.view_as(way.flatten())
+        assert torch.allclose(found, way.flatten(), rtol=1e-3, atol=1e-6), name
+        importance = plugin.ewc_data[1][name].data
+        assert torch.equal(importance, (-found).clamp(max=0.001))
+        assert importance.count_nonzero() > 0
+
+
+def test_avalanches_own_si_finds_nothing_important_on_a_cpu(built, stream):
+    strategy = built("naive")
+    strategy.model.to(memory_format=torch.contiguous_format)  # another one is copied, if the weight is of several cells
+    plugin = SynapticIntelligencePlugin(1.0)
+    strategy.plugins.append(plugin)
+    strategy.train(stream[0])
+    assert all(importance.data.count_nonzero() == 0 for importance in plugin.ewc_data[1].values())
 
 
 # Less-forgetful learning

@@ -8,7 +8,8 @@ from avalanche.training.templates.base import BaseTemplate
 from onehead_avl.kinds import KINDS
 from onehead_avl.runs.config import Config
 from strategies import methods
-from strategies.named import SINGLE_TASK, STRATEGIES, UNFIT, is_baseline, parts_of, problems_of
+from strategies.avalanche_classes import UNFIT
+from strategies.named import SINGLE_TASK, STRATEGIES, is_baseline, parts_of, problems_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:No loggers specified", "ignore:Avalanche is transitioning")
 
