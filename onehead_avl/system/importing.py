@@ -16,8 +16,7 @@ def import_attribute(path: str) -> Any:
         UsageError: There is no such module or attribute, or the module cannot be imported.
     """
     module_name, _, attribute = path.partition(":")
-    if str(Path.cwd()) not in sys.path and "" not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+    see_working_directory()
     try:
         module = importlib.import_module(module_name)
     except Exception as error:  # a module's own code may raise anything
@@ -31,6 +30,12 @@ def import_attribute(path: str) -> Any:
             f"{path}: expected {attribute!r} in module {module_name!r} ({_place(module)}), found no such name; "
             "correct the path"
         ) from None
+
+
+def see_working_directory() -> None:
+    """Have modules of the working directory found."""
+    if str(Path.cwd()) not in sys.path and "" not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
 
 
 def _place(module: ModuleType) -> str:
