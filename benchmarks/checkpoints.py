@@ -11,6 +11,7 @@ from pathlib import Path
 from onehead_avl.checkpoint.plugin import Checkpoints
 from onehead_avl.command import quiet_third_parties
 from onehead_avl.runs.config import Config
+from onehead_avl.runs.identity import Identities
 from onehead_avl.runs.run import run
 from scenarios.reading import read_stream
 
@@ -35,7 +36,8 @@ def main() -> None:
 
     Checkpoints._save, Checkpoints.stage_ended = timed, counted  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder:
-        run(config, read_stream(config.placed(), tell=print), Path(folder))
+        stream = read_stream(config.placed(), tell=print)
+        run(config, stream, Path(folder), Identities(stream).of(config))
     print(f"{config.strategy[0]}: {saves} checkpoints of {spent / saves * 1000:.0f} ms")
     print(f"{spent:.1f} s of {trained:.1f} s of training: {spent / trained:.1%}")
 

@@ -34,6 +34,7 @@ def _run(config: Config, folder: Path) -> None:
     # Slow to import, and not needed to refuse a wrong command line.
     from onehead_avl.runs.baselines import BaselineCache
     from onehead_avl.runs.compare import compare_strategies, run_and_keep
+    from onehead_avl.runs.identity import Identities
     from onehead_avl.runs.look import look
     from onehead_avl.runs.plan import record_in, require_same_run
     from scenarios.reading import read_stream
@@ -54,11 +55,12 @@ def _run(config: Config, folder: Path) -> None:
     if config.check:
         print(f"\n{look(stream, folder)}\n\nwritten to {folder}\n")
         return
-    cache = BaselineCache(stream)
+    identities = Identities(stream)
+    cache = BaselineCache(stream.name, identities)
     if config.is_comparison:
-        compare_strategies(config, folder, stream, cache)
+        compare_strategies(config, folder, stream, identities, cache)
     else:
-        print(f"\n{run_and_keep(resolved, stream, folder, cache)}\n\nwritten to {folder}\n")
+        print(f"\n{run_and_keep(resolved, stream, folder, identities, cache)}\n\nwritten to {folder}\n")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ passed over, and the state is restored.
 import math
 import sys
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ class Checkpoints(SupervisedPlugin):
         )
     )
 
-    def __init__(self, store: Store, identity: dict, benchmark: CLScenario, every: int) -> None:
+    def __init__(self, store: Store, identity: Mapping[str, Any], benchmark: CLScenario, every: int) -> None:
         super().__init__()
         self.store, self.identity, self.benchmark, self.every = store, identity, benchmark, every
         self.logs = LogFiles([])
@@ -194,7 +194,7 @@ class Checkpoints(SupervisedPlugin):
         self.store.write(
             name,
             {
-                "identity": self.identity,
+                "identity": {**self.identity},
                 "stage": place["stage"],
                 "ended": ended,
                 "epoch": place["epoch"],
@@ -227,12 +227,7 @@ class Checkpoints(SupervisedPlugin):
         except Damaged as error:
             print(f"note: the checkpoint {name} is passed over: {error}", file=sys.stderr)
             return None
-        changed = sorted(key for key, value in self.identity.items() if found["identity"].get(key) != value)
-        if changed:
-            raise UsageError(
-                f"--resume expects what the run was begun with, but {' and '.join(changed)} changed since; repeat the "
-                "same command with the same data and versions, or begin anew in another folder"
-            )
+        require_same(folder, found["identity"], self.identity)
         if not hold(folder, found["logs"]):
             print(f"note: the checkpoint {name} is passed over: log files lost lines since", file=sys.stderr)
             return None
@@ -242,6 +237,25 @@ class Checkpoints(SupervisedPlugin):
 def _rest_of(stage: Stage) -> list:
     """All of a stage but its experiences, in the order in which it takes them."""
     return [getattr(stage, each.name) for each in fields(stage)[1:]]
+
+
+def require_same(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse to continue what depends on something else.
+
+    Args:
+        folder: Of the run.
+        before: What its checkpoint depends on.
+        now: What it would depend on.
+
+    Raises:
+        UsageError: A value changed.
+    """
+    changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    if changed:
+        raise UsageError(
+            f"--resume expects what the run in {folder} was begun with, but {' and '.join(changed)} changed since; "
+            "repeat the same command with the same data and versions, or begin anew in another folder"
+        )
 
 
 def _progress(found: dict) -> tuple[int, int, int]:

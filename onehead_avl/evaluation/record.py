@@ -8,7 +8,7 @@ from typing import Any
 from onehead_avl.errors import OutputError
 from onehead_avl.evaluation.outcomes import Measure, Outcome, Scores, Stage, mean, outcomes, single_task_shares
 
-VERSION = 2
+VERSION = 3
 """Of the file. It counts up whenever a field changes its meaning; files of other versions are refused."""
 
 
@@ -84,6 +84,7 @@ class Record:
         stored_bytes: What the strategy keeps beside the model; ``None`` if that means nothing.
         environment: What numbers depend on beside the configuration.
         optimisation: Who updated the weights: ``by`` the benchmark or the strategy, and with which ``optimizer``.
+        depends_on: All that the results depend on, by what messages call it: options, and digests of data and code.
     """
 
     strategy: str
@@ -103,6 +104,7 @@ class Record:
     stored_bytes: int | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
     optimisation: Mapping[str, Any] = field(default_factory=dict)
+    depends_on: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def measures(self) -> list[Measure]:
@@ -174,9 +176,10 @@ class Record:
                     "stages": tuple(stages),
                     "intervals": intervals,
                     "checklist": None if rules is None else tuple(Rule(**rule) for rule in rules),
+                    "depends_on": {**content["depends_on"]},
                 }
             )
-            record._require_known_names()
+            record._require_names()
             record.as_json()  # what follows from the values is computed here, so that a wrong one is found here
             return record
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -184,7 +187,9 @@ class Record:
                 f"{where}: expected the results of a run, found other content ({error}); remove it"
             ) from None
 
-    def _require_known_names(self) -> None:
+    def _require_names(self) -> None:
+        if not isinstance(self.strategy, str) or not isinstance(self.seed, int):
+            raise TypeError("its strategy and its seed are none")
         known = {each.name for each in self.experiences}
         for name in (*self.order, *(name for stage in self.stages for name in stage.experiences)):
             if name not in known:

@@ -3,13 +3,16 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from onehead_avl.errors import OutputError, UsageError
 from onehead_avl.evaluation.record import Record
 from onehead_avl.report.comparison import Run
 from onehead_avl.runs.config import Config, Resolved, changed_options
+from onehead_avl.runs.identity import OPTIONS, other_results
 from onehead_avl.runs.options import Affects
 from onehead_avl.system.files import write_json
 from strategies.hyperparameters import options_of
@@ -45,20 +48,41 @@ class Planned:
         """Its seed."""
         return self.config.seeds[0]
 
-    def results(self) -> Record | None:
-        """What it wrote at its end; ``None`` if it has not ended.
+    def results(self, depends_on: Mapping[str, Any], *, any_options: bool = False) -> Record | None:
+        """What it wrote at its end; ``None`` if it has not ended. The folder's name says nothing: its contents do.
+
+        Args:
+            depends_on: All that its results would depend on now.
+            any_options: Whether hyper-parameters may be others.
 
         Raises:
             OutputError: The file is there but cannot be read.
-            UsageError: It was run with other hyper-parameters.
+            UsageError: The results are of another run, or something that they depend on changed since.
         """
         found = record_in(self.folder)
-        options, _ = options_of([*self.config.strategy, *self.config.imported], self.config.set)
-        if found is not None and found.options != options:
+        if found is None:
+            return None
+        there, remedy = f"--output {self.folder.parent} holds", f"choose another folder, or remove {self.folder.name}"
+        before = {
+            **found.depends_on,
+            "--strategy": [found.strategy],
+            "--seeds": [found.seed],
+            "--order": [*found.order],
+            OPTIONS: json.dumps(found.options),
+        }
+        changed = other_results(before, depends_on)
+        if changed.pop(OPTIONS, None) and not any_options and not changed:
+            options, _ = options_of([*self.config.strategy, *self.config.imported], self.config.set)
             raise UsageError(
-                f"--output {self.folder.parent} holds {self.strategy} with hyper-parameters {found.options}, but "
-                f"{options} are asked for; choose another folder, or remove {self.folder.name} from it"
+                f"{there} {self.strategy} with hyper-parameters {found.options}, but {options} are asked for; "
+                f"{remedy} from it"
             )
+        if changed:
+            said = [
+                f"with {name} {_shown(old)}, not {_shown(new)}" if name.startswith("--") else f"before {name} changed"
+                for name, (old, new) in changed.items()
+            ]
+            raise UsageError(f"{there} results in {self.folder.name} of a run {' and '.join(said)}; {remedy} from it")
         return found
 
     def begin(self) -> None:
@@ -99,6 +123,37 @@ def plan(config: Config, folder: Path) -> list[Planned]:
         orders = [as_defined] if is_baseline(strategy) else each_order
         runs += [_planned(each, strategy, seed, folder) for each in orders for seed in config.seeds]
     return list({run.folder: run for run in runs}.values())
+
+
+def runs_beside(runs: Sequence[Planned], config: Config, folder: Path) -> list[Planned]:
+    """The runs in a comparison's folder that ended and are not asked for now: an earlier command added them.
+
+    Args:
+        runs: Those that are asked for.
+        config: As the command line has it, checked.
+        folder: Of the comparison.
+
+    Raises:
+        OutputError: What one wrote cannot be read.
+        UsageError: A folder there is that of no run of this comparison, such as one that was renamed or copied.
+    """
+    others = sorted({child for child in folder.iterdir() if child.is_dir()} - {run.folder for run in runs})
+    return [found for child in others if (found := _beside(child, config)) is not None]
+
+
+def _beside(folder: Path, config: Config) -> Planned | None:
+    ended = ended_run(folder)
+    if ended is None:
+        return None
+    like_it = plan(config.but(strategy=(ended.strategy,), seeds=(ended.seed,)), folder.parent)
+    for run in like_it:
+        if run.folder == folder and (run.strategy, run.config.order) == (ended.strategy, ended.order):
+            return run
+    raise UsageError(
+        f"--output {folder.parent} expects the runs of this comparison, each in a folder of its own, but "
+        f"{folder.name} holds {ended.strategy} with seed {ended.seed} and the order {' '.join(ended.order)}; remove it "
+        "from there, or choose another folder"
+    )
 
 
 def claim(folder: Path, config: Config) -> None:
@@ -153,7 +208,19 @@ def ended_run(folder: Path) -> Run | None:
     failure = _read(folder / FAILURE)
     if failure is None:
         return None
-    return Run(failure["strategy"], tuple(failure["order"]), failure["seed"], None, failure["reason"])
+    try:
+        strategy, order, seed = failure["strategy"], tuple(failure["order"]), failure["seed"]
+        if not all(isinstance(each, str) for each in (strategy, *order)) or not isinstance(seed, int):
+            raise TypeError("what it names is no run")
+        return Run(strategy, order, seed, None, failure["reason"])
+    except (KeyError, TypeError) as error:
+        raise OutputError(
+            f"{folder / FAILURE}: expected why a run failed, found other content ({error}); remove it"
+        ) from None
+
+
+def _shown(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _planned(config: Resolved, strategy: str, seed: int, folder: Path) -> Planned:

@@ -2,9 +2,10 @@
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 from avalanche.logging import TextLogger
 from avalanche.training.templates.base import BaseTemplate
@@ -20,7 +21,6 @@ from onehead_avl.logs.csv_logger import CSVLogger
 from onehead_avl.logs.tidy_logger import TidyLogger
 from onehead_avl.runs.config import Resolved
 from onehead_avl.runs.failures import clear_errors
-from onehead_avl.runs.identity import identity
 from onehead_avl.runs.learn import learn
 from onehead_avl.runs.plan import CHECKPOINTS
 from onehead_avl.runs.preparation import Prepared, prepare
@@ -37,13 +37,16 @@ LOGS = ("log.txt", "training_results.csv", "eval_results.csv", "metrics.csv")
 """The files that grow while a run is under way."""
 
 
-def run(config: Resolved, stream: Stream, folder: Path, single_task: Scores | None = None) -> Record:
+def run(
+    config: Resolved, stream: Stream, folder: Path, depends_on: Mapping[str, Any], single_task: Scores | None = None
+) -> Record:
     """Learn a stream and write the run's folder.
 
     Args:
         config: With one strategy and one seed.
         stream: What is learned.
         folder: An existing, empty folder, or that of the run to be continued.
+        depends_on: All that its results depend on, which must be what it was begun with if it is continued.
         single_task: The scores of the same network trained on each experience alone, where known.
 
     Raises:
@@ -57,20 +60,20 @@ def run(config: Resolved, stream: Stream, folder: Path, single_task: Scores | No
     # Nothing is written until all that a user may have to correct is known to be right: the folder can be used again.
     write_json(folder / "config.json", prepared.config.as_dict())
     write_text(folder / "stream.yaml", as_yaml(config.placed()))
-    checkpoints = _checkpoints(prepared, stream, folder)
+    checkpoints = _checkpoints(prepared, folder, depends_on)
     untrained, stages = _learn(prepared, folder, checkpoints)
-    record = summarise(prepared, untrained, stages, single_task or {})
+    record = summarise(prepared, untrained, stages, single_task or {}, depends_on)
     write(prepared, record, folder)
     checkpoints.store.remove()
     return record
 
 
-def _checkpoints(prepared: Prepared, stream: Stream, folder: Path) -> Checkpoints:
+def _checkpoints(prepared: Prepared, folder: Path, depends_on: Mapping[str, Any]) -> Checkpoints:
     """Find where an interrupted run is to continue, or clear the folder of what one that cannot be continued wrote."""
     config = prepared.config
     checkpoints = Checkpoints(
         Store(folder / CHECKPOINTS),
-        identity(config, stream, prepared.device),
+        depends_on,
         prepared.benchmark,
         config.checkpoint_every,
     )

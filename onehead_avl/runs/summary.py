@@ -1,7 +1,8 @@
 """The third step of a run: what was learned becomes a record."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from avalanche.training.supervised import JointTraining
 from avalanche.training.templates.base import BaseTemplate
@@ -21,7 +22,13 @@ from strategies.named import Method, parts_of
 from strategies.optimisation import whose
 
 
-def summarise(prepared: Prepared, untrained: Scores, stages: Sequence[Stage], single_task: Scores) -> Record:
+def summarise(
+    prepared: Prepared,
+    untrained: Scores,
+    stages: Sequence[Stage],
+    single_task: Scores,
+    depends_on: Mapping[str, Any],
+) -> Record:
     """Make the record of a run that has learned everything.
 
     Args:
@@ -29,6 +36,7 @@ def summarise(prepared: Prepared, untrained: Scores, stages: Sequence[Stage], si
         untrained: The scores of the untrained network.
         stages: What was learned.
         single_task: The scores of the same network trained on each experience alone, where known.
+        depends_on: All that the results depend on.
     """
     config, strategy = prepared.config, prepared.strategy
     methods = _methods(prepared.name)
@@ -51,6 +59,7 @@ def summarise(prepared: Prepared, untrained: Scores, stages: Sequence[Stage], si
         stored_bytes=None if isinstance(strategy, JointTraining) else stored_bytes(strategy, config.image_size),
         environment=environment(prepared.device),
         optimisation=whose(strategy),
+        depends_on=depends_on,
     )
     if config.described.file is not None or not applies(record):  # a file may have any name
         return record

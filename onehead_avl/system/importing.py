@@ -24,8 +24,7 @@ def import_attribute(path: str) -> Any:
         UsageError: There is no such module or attribute, or the module cannot be imported.
     """
     module_name, _, attribute = path.partition(":")
-    if str(Path.cwd()) not in sys.path and "" not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+    see_working_directory()
     try:
         module = importlib.import_module(module_name)
     except Exception as error:  # a module's own code may raise anything
@@ -73,6 +72,12 @@ def _is_absent(name: str, error: Exception) -> bool:
     """Whether an import failed because there is no module of the name, and not because of what is in it."""
     missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
     return not name or (missing is not None and f"{name}.".startswith(f"{missing}."))
+
+
+def see_working_directory() -> None:
+    """Have modules of the working directory found."""
+    if str(Path.cwd()) not in sys.path and "" not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
 
 
 def _place(module: ModuleType) -> str:

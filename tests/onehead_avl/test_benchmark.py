@@ -75,7 +75,7 @@ def test_without_data_the_embedded_set_is_learned_and_said_to_be_drawn(invoke, f
 def no_training(monkeypatch, record):
     """Runs end at once."""
 
-    def run(config, stream, folder, single_task):
+    def run(config, stream, folder, depends_on, single_task):
         return record("replay", 0, (0.25, 0.125, 0.5), (0.25, 0.25, 0.5), (0.25, 0.25, 0.75))
 
     monkeypatch.setattr(onehead_avl.runs.compare, "run", run)

@@ -19,6 +19,7 @@ import onehead_avl.checkpoint.plugin
 import onehead_avl.runs.run
 import onehead_avl.runs.summary
 from onehead_avl.runs.config import Config
+from onehead_avl.runs.identity import Identities
 from scenarios.drawn.embedded import COUNTS
 from scenarios.reading import read_stream
 
@@ -73,7 +74,8 @@ def life(strategy, folder, resume, write_calls=None):
     status = 1
     try:
         config = config_of(strategy, resume)
-        onehead_avl.runs.run.run(config, read_stream(config.placed(), print), folder)
+        stream = read_stream(config.placed(), print)
+        onehead_avl.runs.run.run(config, stream, folder, Identities(stream).of(config))
         status = 0
     except BaseException:
         import traceback

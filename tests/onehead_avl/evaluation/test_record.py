@@ -23,6 +23,7 @@ def run(record):
         checklist=(Rule("parameters", "1 M", "< 8 M", True), Rule("x", None, "y", None)),
         manifest_sha256="abc",
         environment={"torch": "2"},
+        depends_on={"--seeds": [3], "the data": "abc", "the threads": 2},
         intervals={"seg": {"mIoU": (0.1, 0.9)}, "det": {"AP50": None}},
     )
 
@@ -107,7 +108,7 @@ def test_results_of_another_version_are_refused(content, found):
         Record.from_json(content, "here")
 
 
-@pytest.mark.parametrize("missing", ["strategy", "stages", "experiences", "order", "checklist"])
+@pytest.mark.parametrize("missing", ["strategy", "stages", "experiences", "order", "checklist", "depends_on"])
 def test_results_that_lack_something_are_refused(run, missing):
     content = through_a_file(run)
     del content[missing]
@@ -126,6 +127,10 @@ def test_results_that_lack_something_are_refused(run, missing):
         ("stages", [{"experiences": ["seg"], "epochs": 1, "seconds": 1.0, "scores": {}, "per_class": {}, "more": 1}]),
         ("stages", [{"experiences": ["sea"], "epochs": 1, "seconds": 1.0, "scores": {}, "per_class": {}}]),
         ("stages", [{"experiences": "seg", "epochs": 1, "seconds": 1.0, "scores": {}, "per_class": {}}]),
+        ("strategy", 3),
+        ("seed", "0"),
+        ("depends_on", 3),
+        ("depends_on", ["the data"]),
         ("order", 3),
         ("order", "seg"),
         ("order", ["seg", "sea"]),

@@ -1,12 +1,15 @@
-"""A tiny stream of drawn images."""
+"""A tiny stream of drawn images, and runs that take no time."""
 
 import copy
 
 import pytest
 
+import onehead_avl.runs.compare
 from onehead_avl.kinds.kind import kind_of
+from onehead_avl.system.files import write_json
 from scenarios.drawn.embedded import drawn, drawn_classes
 from scenarios.experience import Experience, Stream
+from strategies.hyperparameters import options_of
 
 CHALLENGE = {"seg": "segmentation", "det": "detection", "cls": "classification"}
 
@@ -40,3 +43,23 @@ def file(tmp_path):
         return str(path)
 
     return file
+
+
+@pytest.fixture
+def ran(monkeypatch, tmp_path, record):
+    """The runs that were done, as strategy, seed and order; each writes its results at once, in a cache of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    done = []
+
+    def run(config, stream, folder, depends_on, single_task):
+        (strategy,), (seed,) = config.strategy, config.seeds
+        done.append((strategy, seed, "-".join(config.order)))
+        rows = [(0.25 + 0.01 * seed, 0.25, 0.5)] * (1 if strategy == "joint" else len(config.order))
+        options, _ = options_of([strategy, *config.plugin], config.set)
+        known = {"single_task": single_task, "options": options, "depends_on": depends_on}
+        made = record(strategy, seed, *rows, order=config.order, **known)
+        write_json(folder / "results.json", made.as_json())
+        return made
+
+    monkeypatch.setattr(onehead_avl.runs.compare, "run", run)
+    return done

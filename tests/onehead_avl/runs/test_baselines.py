@@ -1,4 +1,5 @@
 import copy
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -6,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from onehead_avl.kinds.classification import Classification
 from onehead_avl.runs.baselines import BaselineCache, single_task_of
 from onehead_avl.runs.config import Config
+from onehead_avl.runs.identity import Identities
 from scenarios.experience import Stream
 from strategies.named import STRATEGIES, is_baseline
 
@@ -17,12 +18,18 @@ ALONE = {"seg": {"mIoU": 0.25}, "det": {"AP50": 0.5, "AP": 0.25}, "cls": {"Top1"
 BASELINES = [name for name in STRATEGIES if is_baseline(name)]
 
 
+def cache_of(stream, folder=None):
+    return BaselineCache(stream.name, Identities(stream), folder)
+
+
 @pytest.fixture
-def results(record):
+def results(record, stream):
     """Make the record of a baseline, whose single-task values are those of ALONE."""
 
-    def results(strategy="from-scratch"):
-        return record(strategy, 0, (0.25, 0.125, None), (0.125, 0.5, 0.75), (0.0, 0.0, None), intervals={})
+    def results(strategy="from-scratch", config=CONFIG):
+        depends_on = Identities(stream).of(config.but(strategy=(strategy,)))
+        rows = ((0.25, 0.125, None), (0.125, 0.5, 0.75), (0.0, 0.0, None))
+        return record(strategy, 0, *rows, intervals={}, depends_on=depends_on)
 
     return results
 
@@ -30,7 +37,7 @@ def results(record):
 @pytest.fixture
 def cache(stream, tmp_path, results):
     """A cache that knows the baselines of seed 0."""
-    cache = BaselineCache(stream, tmp_path / "cache")
+    cache = cache_of(stream, tmp_path / "cache")
     for strategy in BASELINES:
         cache.keep(CONFIG, strategy, 0, results(strategy))
     return cache
@@ -45,14 +52,14 @@ def test_the_baselines_are_the_single_task_networks_and_joint_training():
 
 
 def test_an_empty_cache_knows_nothing(stream, tmp_path):
-    cache = BaselineCache(stream, tmp_path / "nowhere")
+    cache = cache_of(stream, tmp_path / "nowhere")
     assert found(cache) is None
     assert cache.single_task(CONFIG, 0) == {}
     assert not (tmp_path / "nowhere").exists()
 
 
 def test_what_was_kept_is_found_again(cache, stream, tmp_path, results):
-    for again in (cache, BaselineCache(copy.deepcopy(stream), tmp_path / "cache")):
+    for again in (cache, cache_of(copy.deepcopy(stream), tmp_path / "cache")):
         assert found(again) == results()
         assert found(again, strategy="joint") == results("joint")
         assert again.single_task(CONFIG, 0) == ALONE
@@ -105,51 +112,52 @@ def test_a_stream_of_another_name_with_the_same_experiences_has_the_same_baselin
         "  - {name: det, kind: detection, format: drawn}\n"
         "  - {name: cls, kind: classification, format: drawn}\n"
     )
-    cache = BaselineCache(replace(stream, name="own"), tmp_path / "cache")
+    cache = cache_of(replace(stream, name="own"), tmp_path / "cache")
     assert found(cache, replace(CONFIG, stream=str(file))) == replace(results(), stream="own")
 
 
 def test_what_was_run_in_another_order_is_not_kept_for_its_random_numbers_differ(stream, tmp_path, results):
-    cache = BaselineCache(stream, tmp_path / "cache")
+    cache = cache_of(stream, tmp_path / "cache")
     cache.keep(replace(CONFIG, order=("cls", "seg", "det"), epochs=(1, 3, 2)), "from-scratch", 0, results())
     assert found(cache) is None
 
 
-def test_weights_are_told_apart_by_what_is_in_the_file(cache, tmp_path, results):
+def test_weights_are_told_apart_by_what_is_in_the_file(cache, stream, tmp_path, results):
     file = tmp_path / "start.pth"
     file.write_bytes(b"one")
     config = replace(CONFIG, backbone_weights=str(file))
     assert found(cache, config) is None
-    cache.keep(config, "from-scratch", 0, results())
-    assert found(cache, config) == results()
+    kept = results(config=config)
+    cache.keep(config, "from-scratch", 0, kept)
+    assert found(cache, config) == kept
     moved = file.rename(tmp_path / "moved.pth")
-    assert found(cache, replace(CONFIG, backbone_weights=str(moved))) == results()
+    assert found(cache_of(stream, tmp_path / "cache"), replace(CONFIG, backbone_weights=str(moved))) == kept
     moved.write_bytes(b"two")
-    assert found(cache, replace(CONFIG, backbone_weights=str(moved))) is None
+    assert found(cache_of(stream, tmp_path / "cache"), replace(CONFIG, backbone_weights=str(moved))) is None
 
 
 def test_other_data_are_another_baseline(cache, stream, tmp_path):
     stream.experiences[0].val[0].image[0, 3, 3] ^= 1
-    assert found(BaselineCache(stream, tmp_path / "cache")) is None
+    assert found(cache_of(stream, tmp_path / "cache")) is None
 
 
 def test_another_definition_of_the_stream_is_another_baseline(cache, stream, tmp_path):
-    assert found(BaselineCache(Stream("challenge", stream.experiences[::-1]), tmp_path / "cache")) is None
+    assert found(cache_of(Stream("challenge", stream.experiences[::-1]), tmp_path / "cache")) is None
 
 
 def test_other_sources_are_another_baseline(cache, stream, tmp_path, monkeypatch):
-    monkeypatch.setattr("onehead_avl.runs.baselines.digest_of_code", lambda: "other sources")
-    assert found(BaselineCache(stream, tmp_path / "cache")) is None
+    monkeypatch.setattr("onehead_avl.runs.identity.digest_of_code", lambda: "other sources")
+    assert found(cache_of(stream, tmp_path / "cache")) is None
 
 
 def test_another_number_of_threads_is_another_baseline(cache, stream, tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1234)
-    assert found(BaselineCache(stream, tmp_path / "cache")) is None
+    assert found(cache_of(stream, tmp_path / "cache")) is None
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"strategy": "from-scratch"}', b'{"version": 2}', b'{"version": 1}'],
+    [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"strategy": "from-scratch"}', b'{"version": 3}', b'{"version": 2}'],
 )
 def test_what_cannot_be_read_is_computed_anew(cache, tmp_path, results, content):
     for file in (tmp_path / "cache").iterdir():
@@ -161,14 +169,14 @@ def test_what_cannot_be_read_is_computed_anew(cache, tmp_path, results, content)
 
 
 def test_the_results_of_another_strategy_are_not_taken(stream, tmp_path, results):
-    cache = BaselineCache(stream, tmp_path / "cache")
+    cache = cache_of(stream, tmp_path / "cache")
     cache.keep(CONFIG, "from-scratch", 0, results("joint"))
     assert found(cache) is None
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(stream, tmp_path, results):
     (tmp_path / "file").touch()
-    cache = BaselineCache(stream, tmp_path / "file" / "cache")
+    cache = cache_of(stream, tmp_path / "file" / "cache")
     cache.keep(CONFIG, "from-scratch", 0, results())
     assert found(cache) is None
 
@@ -181,27 +189,51 @@ def test_somebodys_plugins_make_results_of_their_own(cache, results):
     assert found(cache) == results()
 
 
-class OwnKind(Classification):
-    """A kind that is in no table: its sources may change unseen."""
+def test_a_baseline_is_found_again_while_the_code_of_somebodys_kinds_and_readers_is_the_same(
+    stream, tmp_path, results, write, file
+):
+    write("my_parts", "LOSS = 1")
+    write("my_kinds", "import my_parts")
+    write("my_readers", "")
+    own = file('{name: seg, kind: "my_kinds:Kind", format: "my_readers:read"}')
+    config = replace(CONFIG, stream=own, order=("seg",), epochs=(3,))
+    kept = results(config=config)
+    cache_of(stream, tmp_path / "cache").keep(config, "from-scratch", 0, kept)
+    assert found(cache_of(stream, tmp_path / "cache"), config) == kept
+    for name, text in (("my_parts", "LOSS = 2"), ("my_readers", "SIDE = 3"), ("my_kinds", "")):
+        before = (tmp_path / f"{name}.py").read_text()
+        write(name, text)
+        assert found(cache_of(stream, tmp_path / "cache"), config) is None
+        write(name, before)
+        assert found(cache_of(stream, tmp_path / "cache"), config) == kept
 
 
-def test_somebodys_kinds_make_results_of_their_own(stream, tmp_path, results):
-    experiences = list(stream.experiences)
-    experiences[2] = replace(experiences[2], kind=OwnKind())
-    cache = BaselineCache(Stream("challenge", tuple(experiences)), tmp_path / "cache")
-    cache.keep(CONFIG, "from-scratch", 0, results())
-    assert found(cache) is None
-    assert not (tmp_path / "cache").exists()
+def test_a_file_of_the_cache_is_what_it_holds_and_not_what_it_is_called(cache, tmp_path):
+    one, other = (tmp_path / "cache").iterdir()
+    one.write_bytes(other.read_bytes())
+    names = [strategy for strategy in BASELINES if found(cache, strategy=strategy) is not None]
+    assert len(names) == 1
+    content = json.loads(other.read_text())
+    other.write_text(json.dumps(content | {"depends_on": content["depends_on"] | {"the data": "other"}}))
+    assert found(cache, strategy=names[0]) is None
+
+
+def test_what_is_found_has_the_manifest_of_the_data_folder_of_now(cache, tmp_path):
+    (tmp_path / "data").mkdir()
+    assert found(cache, replace(CONFIG, data=tmp_path / "data")).manifest_sha256 is None
+    (tmp_path / "data" / "manifest.json").write_bytes(b"{}")
+    digest = hashlib.sha256(b"{}").hexdigest()
+    assert found(cache, replace(CONFIG, data=tmp_path / "data")).manifest_sha256 == digest
 
 
 def test_it_lies_in_the_users_cache(stream, tmp_path, monkeypatch, results):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    BaselineCache(stream).keep(CONFIG, "joint", 0, results("joint"))
+    cache_of(stream).keep(CONFIG, "joint", 0, results("joint"))
     (file,) = (tmp_path / "xdg" / "onehead-avl" / "baselines").iterdir()
     assert json.loads(file.read_text()) == json.loads(json.dumps(results("joint").as_json()))
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
-    BaselineCache(stream).keep(CONFIG, "joint", 0, results("joint"))
+    cache_of(stream).keep(CONFIG, "joint", 0, results("joint"))
     assert list((tmp_path / "home" / ".cache" / "onehead-avl" / "baselines").iterdir())
 
 

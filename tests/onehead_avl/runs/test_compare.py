@@ -10,7 +10,6 @@ from PIL import Image
 import onehead_avl.runs.compare
 from onehead_avl.report.comparison import COLUMNS
 from onehead_avl.system.files import write_json
-from strategies.hyperparameters import options_of
 
 CANONICAL = "seg-det-cls"
 FILES = {"config.json", "comparison.csv", "comparison.md", "comparison.json", "plots"}
@@ -389,31 +388,12 @@ def test_results_of_an_older_version_are_refused_before_any_run(again):
     file = folder / f"naive_{CANONICAL}_seed0" / "results.json"
     content, before = older(file), state(folder)
     answer = command("--strategy", "naive", "lwf", "--seeds", "0", "1")
-    assert_refused(answer, 1, file, "expected results of version 2, found none", "run again in a new folder")
+    assert_refused(answer, 1, file, "expected results of version 3, found none", "run again in a new folder")
     assert file.read_bytes() == content
     assert state(folder) == before
 
 
 # With runs that take no time
-
-
-@pytest.fixture
-def ran(monkeypatch, tmp_path, record):
-    """The runs that were done, as strategy, seed and order; each writes its results at once, in a cache of its own."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    done = []
-
-    def run(config, stream, folder, single_task):
-        (strategy,), (seed,) = config.strategy, config.seeds
-        done.append((strategy, seed, "-".join(config.order)))
-        rows = [(0.25 + 0.01 * seed, 0.25, 0.5)] * (1 if strategy == "joint" else len(config.order))
-        options, _ = options_of([strategy, *config.plugin], config.set)
-        made = record(strategy, seed, *rows, order=config.order, single_task=single_task, options=options)
-        write_json(folder / "results.json", made.as_json())
-        return made
-
-    monkeypatch.setattr(onehead_avl.runs.compare, "run", run)
-    return done
 
 
 def test_each_strategy_runs_with_each_seed(train, tmp_path, ran):
@@ -533,7 +513,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(train, tmp_path, ran, mo
 
 
 def test_a_full_disk_is_no_failure_of_a_strategy(train, tmp_path, ran, monkeypatch):
-    def full(config, stream, folder, single_task):
+    def full(config, stream, folder, depends_on, single_task):
         write_json(folder / "missing" / "results.json", {})
 
     monkeypatch.setattr(onehead_avl.runs.compare, "run", full)
@@ -548,6 +528,6 @@ def test_results_of_an_older_version_of_a_run_that_is_not_asked_for_are_refused_
     content = older(file)
     ran.clear()
     answer = train(folder, "--strategy", "naive", "ewc")
-    assert_refused(answer, 1, file, "expected results of version 2, found none")
+    assert_refused(answer, 1, file, "expected results of version 3, found none")
     assert ran == []  # rather than that hours of training end without a comparison
     assert file.read_bytes() == content

@@ -1,3 +1,5 @@
+import importlib.metadata
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,10 +9,18 @@ import torch
 import onehead_avl.runs.identity
 from onehead_avl.kinds.kind import kind_of
 from onehead_avl.runs.config import Config
-from onehead_avl.runs.identity import digest_of, digest_of_code, digest_of_file, identity
+from onehead_avl.runs.identity import (
+    Identities,
+    digest_of,
+    digest_of_code,
+    digest_of_file,
+    import_paths,
+    other_place,
+    other_results,
+)
 from scenarios.experience import Stream
 
-CPU = torch.device("cpu")
+CONFIG = Config(strategy=("ewc",), device="cpu").resolved()
 
 
 def change_experience(stream, name, /, **values):
@@ -154,30 +164,141 @@ def test_other_sources_of_any_package_have_another_digest(tmp_path, monkeypatch,
     assert digest_of_code() != before
 
 
-def test_the_identity_is_of_everything_but_the_command_line(stream, tmp_path, monkeypatch):
+@pytest.fixture
+def changes(stream):
+    """The names of what changed in the identity of a run, for another configuration, stream or surroundings."""
+    before = Identities(stream).of(CONFIG)
+
+    def changes(config=CONFIG, stream=stream):
+        found = Identities(stream).of(config)
+        return {name for name in before.keys() | found.keys() if before.get(name) != found.get(name)}
+
+    return changes
+
+
+def test_what_means_nothing_to_results_is_no_part_of_the_identity(changes, tmp_path):
+    assert changes() == set()
+    assert changes(replace(CONFIG, output=tmp_path, workers=2, checkpoint_every=1, resume=True)) == set()
+    assert changes(replace(CONFIG, data=tmp_path)) == set()
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"strategy": ("naive",)}, "--strategy"),
+        ({"seeds": (4,)}, "--seeds"),
+        ({"order": ("det", "seg", "cls")}, "--order"),
+        ({"epochs": (9, 9, 9)}, "--epochs"),
+        ({"image_size": 96}, "--image-size"),
+        ({"replay_size": 9}, "--replay-size"),
+        ({"set": ("ewc.lambda=3",)}, "the strategy's options"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_every_option_that_may_change_results_is_part_of_the_identity(changes, change, name):
+    assert name in changes(replace(CONFIG, **change))
+
+
+def test_a_baseline_has_no_part_in_what_methods_are_told(stream):
+    joint = replace(CONFIG, strategy=("joint",), set=())
+    more = replace(joint, replay_size=9, set=("ewc.lambda=3",))
+    assert Identities(stream).of(joint) == Identities(stream).of(more)
+
+
+def test_the_data_the_program_and_the_weights_count_by_their_content(changes, stream, tmp_path, monkeypatch):
+    assert changes(stream=a_pixel(stream)) == {"the data"}
     weights = tmp_path / "start.pth"
     weights.write_bytes(b"one")
-    config = Config(strategy=("ewc",), backbone_weights=str(weights)).resolved()
-    before = identity(config, stream, CPU)
-    assert identity(replace(config, epochs=(9, 9, 9), output=tmp_path), stream, CPU) == before
-
-    def changed(config=config, stream=stream):
-        found = identity(config, stream, CPU)
-        assert found.keys() == before.keys()
-        return {name for name, value in found.items() if value != before[name]}
-
-    assert changed(stream=a_pixel(stream)) == {"the data"}
-    assert changed(config=replace(config, set=("ewc.lambda=3",))) == {"the strategy's options"}
+    config = replace(CONFIG, backbone_weights=str(weights))
+    before = Identities(stream).of(config)["the backbone's weights"]
     weights.write_bytes(b"two")
-    assert changed() == {"the backbone's weights"}
-    weights.write_bytes(b"one")
+    assert Identities(stream).of(config)["the backbone's weights"] != before
     monkeypatch.setattr(onehead_avl.runs.identity, "digest_of_code", lambda: "other sources")
-    assert changed() == {"the program"}
+    assert changes() == {"the program"}
 
 
-def test_another_number_of_threads_is_another_identity(stream, monkeypatch):
-    config = Config().resolved()
-    before = identity(config, stream, CPU)
+def test_another_number_of_threads_is_another_identity(changes, monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1234)
-    found = identity(config, stream, CPU)
-    assert [name for name in before if found[name] != before[name]] == ["the threads"]
+    assert changes() == {"the threads"}
+
+
+def test_an_identity_is_what_a_file_gives_back(stream):
+    found = Identities(stream).of(CONFIG)
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_what_runs_have_in_common_is_digested_once(stream, monkeypatch):
+    identities = Identities(stream)
+    monkeypatch.setattr(onehead_avl.runs.identity, "digest_of", None)
+    monkeypatch.setattr(onehead_avl.runs.identity, "digest_of_code", None)
+    assert identities.of(CONFIG)["the data"] == identities.of(replace(CONFIG, seeds=(7,)))["the data"]
+
+
+def test_every_import_path_of_a_configuration_is_found_once(file):
+    own = file(
+        '{name: a, kind: "my_kinds:Kind", format: "my_readers:read"}',
+        '{name: b, kind: "my_kinds:Kind", path: .}',
+        "{name: c, kind: detection, format: drawn}",
+    )
+    config = Config(stream=own, strategy=("naive", "mine:A", "mine:B"), plugin=("more:P", "mine:A"))
+    detection = "onehead_avl.kinds.detection:Detection"
+    assert import_paths(config) == ["mine:A", "mine:B", "more:P", "my_kinds:Kind", detection, "my_readers:read"]
+    assert not [name for name in import_paths(Config()) if not name.startswith("onehead_avl.")]
+
+
+def test_the_code_of_every_module_that_is_imported_by_its_path_is_named(stream, write, file):
+    own = file('{name: seg, kind: "my_kinds:Kind", format: "my_readers:read"}')
+    modules = {"my_kinds": "", "my_readers": "", "my_strategies": "import my_parts", "my_plugins": "", "my_parts": ""}
+    for name, text in modules.items():
+        write(name, text)
+    values = {"stream": own, "strategy": ("my_strategies:S",), "plugin": ("my_plugins:P",)}
+    config = replace(Config(**values), seeds=(0,)).resolved()
+    before = Identities(stream).of(config)
+    assert [name for name in before if name.startswith("the code of ")] == [
+        f"the code of my_{name}" for name in ("strategies", "plugins", "kinds", "readers")
+    ]
+
+    def changed(name, text):
+        write(name, text)
+        found = Identities(stream).of(config)
+        write(name, modules[name])
+        return [each for each in found if found[each] != before[each]]
+
+    for name in ("strategies", "plugins", "kinds", "readers"):
+        assert changed(f"my_{name}", "import my_parts # edited") == [f"the code of my_{name}"]
+    assert changed("my_parts", "edited = 1") == ["the code of my_strategies"]
+    write("my_stranger", "edited = 2")
+    assert Identities(stream).of(config) == before
+
+
+def test_code_is_that_of_when_it_was_first_asked_for(stream, write):
+    write("my_strategies", "")
+    config = replace(CONFIG, strategy=("my_strategies:S",), set=())
+    identities = Identities(stream)
+    before = identities.of(config)
+    write("my_strategies", "edited = 1")
+    assert identities.of(config) == before
+    assert Identities(stream).of(config) != before
+
+
+def test_what_an_installed_package_gives_is_known_by_its_version(stream):
+    own = replace(CONFIG, strategy=("avalanche.training.supervised:LwF",), set=())
+    version = importlib.metadata.version("avalanche-lib")
+    found = Identities(stream).of(own)
+    assert found["the code of avalanche.training.supervised"] == f"avalanche-lib {version}"
+    assert found["the avalanche-lib"] == version
+
+
+def test_packages_that_somebodys_code_imports_are_part_of_the_identity(stream, write):
+    write("my_strategies", "def build():\n    import yaml, torch")
+    found = Identities(stream).of(replace(CONFIG, strategy=("my_strategies:build",), set=()))
+    assert found["the PyYAML"] == importlib.metadata.version("PyYAML")
+    assert "the PyYAML" not in Identities(stream).of(CONFIG)
+
+
+def test_changes_are_told_apart_by_whether_the_results_are_of_something_else():
+    before = {"--seeds": [0], "the data": "a", "the code of mine": "b", "the torch": "2.5", "the threads": 2}
+    now = {"--seeds": [1], "the data": "a", "the torch": "2.6", "the threads": 2, "the timm": "1.0"}
+    assert other_results(before, now) == {"--seeds": ([0], [1]), "the code of mine": ("b", None)}
+    assert other_place(before, now) == {"torch": ("2.5", "2.6"), "timm": (None, "1.0")}
+    assert other_results(before, before) == other_place(now, now) == {}

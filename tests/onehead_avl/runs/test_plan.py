@@ -6,7 +6,8 @@ import pytest
 
 from onehead_avl.errors import OutputError, UsageError
 from onehead_avl.runs.config import ALL_ORDERS, Config
-from onehead_avl.runs.plan import CHECKPOINTS, RESULTS, claim, ended_run, plan, require_same_run
+from onehead_avl.runs.identity import OPTIONS
+from onehead_avl.runs.plan import CHECKPOINTS, RESULTS, claim, ended_run, plan, require_same_run, runs_beside
 from strategies.hyperparameters import options_of
 
 CONFIG = Config(strategy=("naive", "replay"), seeds=(3, 1), epochs=(5, 6, 7))
@@ -15,6 +16,16 @@ CANONICAL = ("seg", "det", "cls")
 
 def planned(tmp_path, config=CONFIG, **values):
     return plan(replace(config, **values), tmp_path)
+
+
+DEPENDS_ON = {"the data": "a", "the program": "b", "the threads": 1}
+
+
+def depends_on(run, **more):
+    """What the results of a planned run depend on, as far as its configuration says, and more."""
+    options, _ = options_of([run.strategy], run.config.set)
+    named = {"--strategy": [run.strategy], "--seeds": [run.seed], "--order": [*run.config.order]}
+    return named | {"--epochs": [*run.config.epochs], OPTIONS: json.dumps(options)} | DEPENDS_ON | more
 
 
 def ended(folder, record):
@@ -160,26 +171,98 @@ def test_a_folder_that_cannot_be_made_is_an_output_error(tmp_path):
 
 def test_a_run_has_no_results_until_it_ends(tmp_path, record):
     run = planned(tmp_path)[0]
-    assert run.results() is None
+    now = depends_on(run)
+    assert run.results(now) is None
     run.begin()
-    assert run.results() is None
-    options, _ = options_of(run.config.strategy, ())
-    written = record(
-        "from-scratch", 3, (0.1, 0.2, 0.3), (0.2, 0.3, 0.4), (0.3, 0.4, 0.5), options=options, intervals={}
-    )
+    assert run.results(now) is None
+    rows = ((0.1, 0.2, 0.3), (0.2, 0.3, 0.4), (0.3, 0.4, 0.5))
+    written = record("from-scratch", 3, *rows, intervals={}, depends_on=now)
     ended(run.folder, written)
-    assert run.results() == written
+    assert run.results(now) == written
+    assert run.results(now | {"the threads": 2}) == written  # the same run on another machine
 
 
 def test_results_with_other_hyper_parameters_are_refused(tmp_path, record):
     (run,) = [run for run in planned(tmp_path, strategy=("ewc",), seeds=(0,)) if run.strategy == "ewc"]
-    ended(run.folder, record("ewc", 0, (0.1, 0.2, 0.3), options={"ewc": {"lambda": 3.0}}))
+    options = {"ewc": {"lambda": 3.0}}
+    ended(run.folder, record("ewc", 0, (0.1, 0.2, 0.3), options=options, depends_on=depends_on(run)))
     with pytest.raises(UsageError, match=r"holds ewc with hyper-parameters .*3\.0.*but .* are asked for"):
-        run.results()
+        run.results(depends_on(run))
+    assert run.results(depends_on(run), any_options=True).options == options
     (run,) = [
         run for run in planned(tmp_path, strategy=("ewc",), seeds=(0,), set=("ewc.lambda=3",)) if run.strategy == "ewc"
     ]
-    assert run.results().options == {"ewc": {"lambda": 3.0}}
+    assert run.results(depends_on(run)).options == options
+
+
+@pytest.mark.parametrize(
+    ("fields", "before", "said"),
+    [
+        ({"strategy": "ewc"}, {}, "of a run with --strategy ewc, not naive;"),
+        ({"seed": 7}, {}, "of a run with --seeds 7, not 3;"),
+        ({"order": ("det", "seg", "cls")}, {}, "of a run with --order det seg cls, not seg det cls;"),
+        ({}, {"--epochs": [1, 1, 1]}, "of a run with --epochs 1 1 1, not 5 6 7;"),
+        ({}, {"the data": "x"}, "of a run before the data changed;"),
+        ({}, {"the program": "x", "the threads": 3}, "of a run before the program changed;"),
+        ({}, {"the code of mine": "x"}, "of a run before the code of mine changed;"),
+        ({"seed": 7}, {"the data": "x"}, "of a run before the data changed and with --seeds 7, not 3;"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("any_options", [False, True])
+def test_results_of_something_else_are_refused_by_what_differs(tmp_path, record, fields, before, said, any_options):
+    run = planned(tmp_path)[2]
+    rows = ((0.1, 0.2, 0.3), (0.2, 0.3, 0.4), (0.3, 0.4, 0.5))
+    written = record("naive", 3, *rows, depends_on=depends_on(run, **before))
+    ended(run.folder, replace(written, **fields))
+    with pytest.raises(UsageError) as caught:
+        run.results(depends_on(run), any_options=any_options)
+    assert str(caught.value).startswith(f"--output {tmp_path} holds results in naive_seg-det-cls_seed3 of a run ")
+    for part in said.removeprefix("of a run ").removesuffix(";").split(" and "):
+        assert part in str(caught.value)
+    assert str(caught.value).endswith("choose another folder, or remove naive_seg-det-cls_seed3 from it")
+
+
+def test_runs_that_are_not_asked_for_are_found_by_what_they_hold(tmp_path, record):
+    rows = ((0.1, 0.2, 0.3), (0.2, 0.3, 0.4), (0.3, 0.4, 0.5))
+    ended(tmp_path / "lwf_seg-det-cls_seed9", record("lwf", 9, *rows))
+    ended(tmp_path / "naive_seg-det-cls_seed3", record("naive", 3, *rows))
+    (tmp_path / "plots").mkdir()
+    (failed,) = [run for run in planned(tmp_path, strategy=("ewc",), seeds=(5,)) if run.strategy == "ewc"]
+    failed.begin()
+    failed.fail("it broke")
+    found = runs_beside(planned(tmp_path), CONFIG, tmp_path)
+    assert [(run.strategy, run.seed) for run in found] == [("ewc", 5), ("lwf", 9)]
+    assert all(run.config.epochs == (5, 6, 7) for run in found)
+
+
+@pytest.mark.parametrize("name", ["lwf_seg-det-cls_seed8", "copy of lwf", "ewc_seg-det-cls_seed9"])
+def test_a_folder_whose_name_is_not_of_what_it_holds_is_refused(tmp_path, record, name):
+    rows = ((0.1, 0.2, 0.3), (0.2, 0.3, 0.4), (0.3, 0.4, 0.5))
+    ended(tmp_path / name, record("lwf", 9, *rows))
+    with pytest.raises(UsageError, match=rf"but {name} holds lwf with seed 9 and the order seg det cls; remove it"):
+        runs_beside(planned(tmp_path), CONFIG, tmp_path)
+
+
+def test_a_failure_in_a_folder_of_another_name_is_refused(tmp_path):
+    run = planned(tmp_path)[2]
+    run.begin()
+    run.fail("it broke")
+    run.folder.rename(tmp_path / "lwf_seg-det-cls_seed3")
+    with pytest.raises(UsageError, match="but lwf_seg-det-cls_seed3 holds naive with seed 3"):
+        runs_beside(planned(tmp_path), CONFIG, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{}, {"strategy": "naive"}, {"strategy": 3, "order": ["seg"], "seed": 0, "reason": ""}]
+    + [{"strategy": "naive", "order": order, "seed": "0", "reason": ""} for order in (3, [3], ["seg"])],
+    ids=str,
+)
+def test_a_failure_of_another_form_is_an_output_error(tmp_path, content):
+    (tmp_path / "failure.json").write_text(json.dumps(content))
+    with pytest.raises(OutputError, match=r"failure\.json: expected why a run failed, found other content .*remove it"):
+        ended_run(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff", b"[]", b"3"])
@@ -188,10 +271,10 @@ def test_results_that_cannot_be_read_are_an_output_error(tmp_path, content):
     run.begin()
     (run.folder / RESULTS).write_bytes(content)
     with pytest.raises(OutputError, match=r"results\.json: expected what an earlier run wrote.*remove it"):
-        run.results()
+        run.results({})
 
 
-@pytest.mark.parametrize(("version", "shown"), [(None, "none"), (1, "1"), (3, "3")])
+@pytest.mark.parametrize(("version", "shown"), [(None, "none"), (2, "2"), (4, "4")])
 def test_results_of_another_version_are_refused_with_what_to_do(tmp_path, results, version, shown):
     run = planned(tmp_path)[0]
     run.begin()
@@ -199,10 +282,10 @@ def test_results_of_another_version_are_refused_with_what_to_do(tmp_path, result
     if version is None:
         del content["version"]
     (run.folder / RESULTS).write_text(json.dumps(content))
-    for read in (run.results, lambda: ended_run(run.folder)):
+    for read in (lambda: run.results({}), lambda: ended_run(run.folder)):
         with pytest.raises(OutputError) as caught:
             read()
-        assert str(caught.value).startswith(f"{run.folder / RESULTS}: expected results of version 2, found {shown}: ")
+        assert str(caught.value).startswith(f"{run.folder / RESULTS}: expected results of version 3, found {shown}: ")
         assert "run again in a new folder" in str(caught.value)
 
 
@@ -221,7 +304,7 @@ def test_a_failure_says_why(tmp_path):
     found = ended_run(run.folder)
     assert (found.strategy, found.order, found.seed) == ("naive", CANONICAL, 3)
     assert (found.record, found.reason) == (None, "it broke")
-    assert run.results() is None
+    assert run.results({}) is None
 
 
 def config_of(folder):
