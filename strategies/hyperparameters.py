@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 from strategies.avalanche_classes import missing_settings
 from strategies.named import STRATEGIES, Option
@@ -20,7 +21,7 @@ def options_of(names: Sequence[str], settings: Sequence[str]) -> tuple[dict[str,
     """Read ``name.key=value`` settings.
 
     ``optimisation.key=value`` is for every strategy, and ``name.optimisation.key=value`` for one of them alone, which
-    goes before.
+    goes before. Of several values, ``name.key=1,10``, each is checked and the last is taken: :func:`choices` parts them.
 
     Args:
         names: The strategies (``a``, ``a+b``, ``module:Class``) and whatever else has an import path (``module:Class``)
@@ -48,22 +49,56 @@ def options_of(names: Sequence[str], settings: Sequence[str]) -> tuple[dict[str,
         if target in seen:
             wrong.append(f"--set names {target} more than once; give it one value, or several as {target}=1,10")
         seen.add(target)
-        if name == OPTIMISATION:
-            wrong += _take(everybodys, _USUAL, OPTIMISATION, key, value, setting)
-        elif name not in options:
-            wrong.append(f"--set {setting}: {name!r} is nothing that this run is made of, {', '.join(options)}")
-        elif imported.count(name) > 1:
-            wrong.append(f"--set {setting}: {imported.count(name)} import paths end with {name}; give one another name")
-        elif key.startswith(f"{OPTIMISATION}."):
-            wrong += _take(own, _USUAL, OPTIMISATION, key[len(OPTIMISATION) + 1 :], value, setting)
-        elif name in imported:
-            options[name][key] = _parsed(value)
-        else:
-            wrong += _take(options[name], STRATEGIES[name].options, name, key, value, setting)
+        values = value.split(",")
+        if len(set(values)) < len(values):
+            wrong.append(f"--set {setting}: expected different values, got one of them twice")
+        for each in values:
+            if name == OPTIMISATION:
+                wrong += _take(everybodys, _USUAL, OPTIMISATION, key, each, setting)
+            elif name not in options:
+                wrong.append(f"--set {setting}: {name!r} is nothing that this run is made of, {', '.join(options)}")
+                break
+            elif imported.count(name) > 1:
+                wrong.append(
+                    f"--set {setting}: {imported.count(name)} import paths end with {name}; rename one of them"
+                )
+                break
+            elif key.startswith(f"{OPTIMISATION}."):
+                wrong += _take(own, _USUAL, OPTIMISATION, key[len(OPTIMISATION) + 1 :], each, setting)
+            elif name in imported:
+                options[name][key] = _parsed(each)
+            else:
+                wrong += _take(options[name], STRATEGIES[name].options, name, key, each, setting)
     for path in paths:
         wrong += missing_settings(path, options[path.rpartition(":")[2]])
     optimisation = everybodys | own
     return (options | {OPTIMISATION: optimisation} if optimisation else options), wrong
+
+
+def is_grid(settings: Sequence[str]) -> bool:
+    """Whether a setting has several values."""
+    return any("," in setting.partition("=")[2] for setting in settings)
+
+
+def choices(names: Sequence[str], settings: Sequence[str]) -> list[tuple[list[str], list[str]]]:
+    """Every combination of the values of those settings that have a bearing on a run.
+
+    Args:
+        names: The strategy of the run, and whatever else has an import path that will be built.
+        settings: What the command line says, checked.
+
+    Returns:
+        For each combination the settings with one value each, and those of them that have others elsewhere.
+    """
+    known = {name.rpartition(":")[2] if ":" in name else part for name in names for part in name.split("+")}
+    own = [setting for setting in settings if setting.partition(".")[0] in known | {OPTIMISATION}]
+    parted = [[f"{target}={each}" for each in value.split(",")] for target, _, value in (s.partition("=") for s in own)]
+    varied = [target for target, *others in parted if others]
+    several = {setting.partition("=")[0] for setting in varied}
+    return [
+        ([*chosen], [setting for setting in chosen if setting.partition("=")[0] in several])
+        for chosen in product(*parted)
+    ]
 
 
 def _take(

@@ -2,9 +2,11 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from onehead_avl.evaluation.outcomes import Measure, mean, single_task_shares
 from onehead_avl.evaluation.record import Record
@@ -39,6 +41,7 @@ class Run:
         seed: Its random seed.
         record: What it left; ``None`` if it failed.
         reason: Why it failed.
+        options: Its hyper-parameters, by method.
     """
 
     strategy: str
@@ -46,6 +49,7 @@ class Run:
     seed: int
     record: Record | None
     reason: str | None = None
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def value(self, measure: Measure, quantity: str) -> float | None:
         """A quantity of a metric: an attribute of its outcome; ``None`` if it was not measured."""
@@ -171,6 +175,30 @@ def compare(runs: Sequence[Run], reference: str | None = None) -> Comparison:
     entries = tuple(Entry(strategy, order, tuple(of)) for (strategy, order), of in groups.items())
     candidates = [entry.strategy for entry in entries if entry.finished and not _is_baseline(entry)] or names
     return Comparison(entries, reference or ("replay" if "replay" in names else candidates[0]))
+
+
+def named_apart(runs: Sequence[Run]) -> list[Run]:
+    """Call runs of one strategy with different hyper-parameters by different names: the name, and what differs."""
+    found: dict[str, dict[str, set]] = {}
+    for run in runs:
+        for key, value in _flat(run).items():
+            found.setdefault(run.strategy, {}).setdefault(key, set()).add(value)
+    counts = Counter(run.strategy for run in runs)
+    held = Counter((run.strategy, key) for run in runs for key in _flat(run))
+    named = []
+    for run in runs:
+        differing = [
+            f"{key.removeprefix(f'{run.strategy}.')}={value}"
+            for key, value in _flat(run).items()
+            # A value that some runs do not have differs as well: they go by the usual one.
+            if len(found[run.strategy][key]) > 1 or held[run.strategy, key] < counts[run.strategy]
+        ]
+        named.append(replace(run, strategy=" ".join([run.strategy, *differing])))
+    return named
+
+
+def _flat(run: Run) -> dict[str, Any]:
+    return {f"{name}.{key}": value for name, options in run.options.items() for key, value in options.items()}
 
 
 def _is_baseline(entry: Entry) -> bool:

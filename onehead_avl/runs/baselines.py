@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from onehead_avl.errors import OutputError
 from onehead_avl.evaluation.outcomes import Scores
 from onehead_avl.evaluation.record import Record
 from onehead_avl.prepare.manifest import manifest_digest
+from onehead_avl.report.comparison import Run
 from onehead_avl.runs.config import Resolved
 from onehead_avl.runs.identity import Identities
 from onehead_avl.system.files import write_json
+from strategies.hyperparameters import OPTIMISATION
 from strategies.named import SINGLE_TASK
 
 
@@ -80,3 +83,26 @@ def single_task_of(record: Record | None) -> Scores:
     for outcome in record.outcomes if record else ():
         scores.setdefault(outcome.measure.experience, {})[outcome.measure.metric] = outcome.just_learned
     return scores
+
+
+def with_baselines(runs: Sequence[Run]) -> list[Run]:
+    """Give each run the single-task values of its seed, of the baseline that was optimised as it was.
+
+    Where none was, those of the only baseline of the seed; a run keeps its own where there is no telling.
+    """
+    known: dict[int, list[Record]] = {}
+    for run in runs:
+        if run.record is not None and run.record.separate:
+            known.setdefault(run.seed, []).append(run.record)
+    return [
+        run
+        if run.record is None
+        else replace(run, record=run.record.with_single_task(_single_task(run.record, known.get(run.seed, []))))
+        for run in runs
+    ]
+
+
+def _single_task(record: Record, baselines: Sequence[Record]) -> Scores | None:
+    alike = [each for each in baselines if each.options.get(OPTIMISATION) == record.options.get(OPTIMISATION)]
+    found = alike if alike else baselines
+    return single_task_of(found[0]) if len(found) == 1 else None

@@ -4,7 +4,6 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,10 @@ from onehead_avl.checkpoint.plugin import require_same
 from onehead_avl.checkpoint.store import Damaged, Store
 from onehead_avl.errors import OneHeadError, OutputError, Stopped, TrainingError
 from onehead_avl.evaluation.record import Record
-from onehead_avl.report.comparison import Comparison, Run, as_csv, as_json, compare
+from onehead_avl.report.comparison import Comparison, Run, as_csv, as_json, compare, named_apart
 from onehead_avl.report.comparison_plots import plot_comparison
 from onehead_avl.report.comparison_table import console, markdown
-from onehead_avl.runs.baselines import BaselineCache, single_task_of
+from onehead_avl.runs.baselines import BaselineCache, with_baselines
 from onehead_avl.runs.config import Config, Resolved
 from onehead_avl.runs.identity import Identities, other_place
 from onehead_avl.runs.plan import CHECKPOINTS, RESULTS, Planned, claim, ended_run, plan, record_in, runs_beside
@@ -52,7 +51,7 @@ def compare_strategies(
     _refuse_others(runs, identities, resume=config.resume)
     _refuse_others_beside(runs, config, folder, identities)
     for position, planned in enumerate(runs, start=1):
-        title = f"[{position}/{len(runs)}] {planned.strategy}, seed {planned.seed}: {' -> '.join(planned.config.order)}"
+        title = f"[{position}/{len(runs)}] {planned.title}, seed {planned.seed}: {' -> '.join(planned.config.order)}"
         depends_on = identities.of(planned.config)
         if (record := planned.results(depends_on)) is not None:
             print(f"{title}: finished before{_elsewhere(record, depends_on)}")
@@ -148,13 +147,7 @@ def _traceback(planned: Planned, error: BaseException) -> Path:
 def _write(folder: Path, first: Sequence[Planned]) -> Comparison:
     """Write the comparison of every run in the folder that has ended, the given ones first."""
     ended = _ended(folder, first)
-    baselines = {run.seed: single_task_of(run.record) for run in ended if run.record and run.record.separate}
-    comparison = compare(
-        [
-            run if run.record is None else replace(run, record=run.record.with_single_task(baselines.get(run.seed)))
-            for run in ended
-        ]
-    )
+    comparison = compare(named_apart(with_baselines(ended)))
     write_text(folder / "comparison.csv", as_csv(comparison))
     write_text(folder / "comparison.md", markdown(comparison))
     write_json(folder / "comparison.json", as_json(comparison))

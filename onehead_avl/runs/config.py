@@ -15,6 +15,7 @@ from onehead_avl.runs.defaults import DRAWN, REAL, Defaults
 from onehead_avl.runs.options import Affects, argument_of, option
 from scenarios.described import Description
 from scenarios.description import READY_MADE, read_description
+from strategies.hyperparameters import is_grid
 
 ALL_ORDERS = ("all",)
 """The value of ``--order`` that stands for all permutations."""
@@ -105,7 +106,8 @@ class Config:
     )
     set: tuple[str, ...] = option(
         (),
-        "hyper-parameters, such as ewc.lambda=100",
+        "hyper-parameters, such as ewc.lambda=100, or for every strategy optimisation.lr=1e-3; several values, as in "
+        "ewc.lambda=1,10,100, are compared",
         Affects.ENTRIES,
         nargs="+",
         action="extend",
@@ -231,7 +233,7 @@ class Config:
     @property
     def is_comparison(self) -> bool:
         """Whether it asks for more than one run."""
-        return len(self.strategy) * len(self.seeds) > 1 or self.order == ALL_ORDERS
+        return len(self.strategy) * len(self.seeds) > 1 or self.order == ALL_ORDERS or is_grid(self.set)
 
     @cached_property
     def described(self) -> Description:

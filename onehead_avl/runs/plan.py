@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from onehead_avl.runs.config import Config, Resolved, changed_options
 from onehead_avl.runs.identity import OPTIONS, other_results
 from onehead_avl.runs.options import Affects
 from onehead_avl.system.files import write_json
-from strategies.hyperparameters import options_of
-from strategies.named import SINGLE_TASK, is_baseline
+from strategies.hyperparameters import choices, options_of
+from strategies.named import SINGLE_TASK, Option, is_baseline
 
 RESULTS = "results.json"
 FAILURE = "failure.json"
@@ -31,17 +32,29 @@ class Planned:
     """A run to be done.
 
     Attributes:
-        config: With one strategy, one seed and one order.
+        config: With one strategy, one seed, one order and one value of every hyper-parameter.
         folder: Where to write it.
+        varied: Its hyper-parameters that have other values in other runs, as ``--set`` takes them.
     """
 
     config: Resolved
     folder: Path
+    varied: tuple[str, ...] = ()
 
     @property
     def strategy(self) -> str:
         """The name of its strategy."""
         return self.config.strategy[0]
+
+    @property
+    def options(self) -> dict[str, dict[str, Option]]:
+        """Its hyper-parameters, by method."""
+        return options_of([self.strategy, *self.config.imported], self.config.set)[0]
+
+    @property
+    def title(self) -> str:
+        """What a line about it is called."""
+        return " ".join([self.strategy, *self.varied])
 
     @property
     def seed(self) -> int:
@@ -72,9 +85,8 @@ class Planned:
         }
         changed = other_results(before, depends_on)
         if changed.pop(OPTIONS, None) and not any_options and not changed:
-            options, _ = options_of([*self.config.strategy, *self.config.imported], self.config.set)
             raise UsageError(
-                f"{there} {self.strategy} with hyper-parameters {found.options}, but {options} are asked for; "
+                f"{there} {self.strategy} with hyper-parameters {found.options}, but {self.options} are asked for; "
                 f"{remedy} from it"
             )
         if changed:
@@ -102,10 +114,13 @@ class Planned:
 
     def fail(self, reason: str) -> None:
         """Note why it failed."""
-        order = list(self.config.order)
-        write_json(
-            self.folder / FAILURE, {"strategy": self.strategy, "order": order, "seed": self.seed, "reason": reason}
-        )
+        known = {
+            "strategy": self.strategy,
+            "options": self.options,
+            "order": list(self.config.order),
+            "seed": self.seed,
+        }
+        write_json(self.folder / FAILURE, {**known, "reason": reason})
 
 
 def plan(config: Config, folder: Path) -> list[Planned]:
@@ -117,11 +132,11 @@ def plan(config: Config, folder: Path) -> list[Planned]:
     """
     each_order = [each.resolved() for each in config.in_each_order()]
     as_defined = each_order[0].canonical()
-    runs = [_planned(as_defined, SINGLE_TASK, seed, folder) for seed in config.seeds]
+    runs = [run for seed in config.seeds for run in _planned(as_defined, SINGLE_TASK, seed, folder)]
     for strategy in config.strategy:
         # Their order means nothing to the baselines, so one stands for all.
         orders = [as_defined] if is_baseline(strategy) else each_order
-        runs += [_planned(each, strategy, seed, folder) for each in orders for seed in config.seeds]
+        runs += [run for each in orders for seed in config.seeds for run in _planned(each, strategy, seed, folder)]
     return list({run.folder: run for run in runs}.values())
 
 
@@ -145,10 +160,15 @@ def _beside(folder: Path, config: Config) -> Planned | None:
     ended = ended_run(folder)
     if ended is None:
         return None
-    like_it = plan(config.but(strategy=(ended.strategy,), seeds=(ended.seed,)), folder.parent)
-    for run in like_it:
-        if run.folder == folder and (run.strategy, run.config.order) == (ended.strategy, ended.order):
-            return run
+    for run in plan(config.but(strategy=(ended.strategy,), seeds=(ended.seed,)), folder.parent):
+        begins, ends = _begins(run.strategy), _ends(run.config.order, run.seed)
+        between = folder.name[len(begins) : -len(ends)]  # hyper-parameters that this command need not vary
+        if (
+            (run.strategy, run.config.order) == (ended.strategy, ended.order)
+            and folder.name == begins + between + ends
+            and between[:1] in ("", ",")
+        ):
+            return replace(run, folder=folder)
     raise UsageError(
         f"--output {folder.parent} expects the runs of this comparison, each in a folder of its own, but "
         f"{folder.name} holds {ended.strategy} with seed {ended.seed} and the order {' '.join(ended.order)}; remove it "
@@ -204,7 +224,7 @@ def ended_run(folder: Path) -> Run | None:
     """
     record = record_in(folder)
     if record is not None:
-        return Run(record.strategy, record.order, record.seed, record)
+        return Run(record.strategy, record.order, record.seed, record, options=record.options)
     failure = _read(folder / FAILURE)
     if failure is None:
         return None
@@ -212,7 +232,7 @@ def ended_run(folder: Path) -> Run | None:
         strategy, order, seed = failure["strategy"], tuple(failure["order"]), failure["seed"]
         if not all(isinstance(each, str) for each in (strategy, *order)) or not isinstance(seed, int):
             raise TypeError("what it names is no run")
-        return Run(strategy, order, seed, None, failure["reason"])
+        return Run(strategy, order, seed, None, failure["reason"], failure.get("options", {}))
     except (KeyError, TypeError) as error:
         raise OutputError(
             f"{folder / FAILURE}: expected why a run failed, found other content ({error}); remove it"
@@ -223,13 +243,38 @@ def _shown(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _planned(config: Resolved, strategy: str, seed: int, folder: Path) -> Planned:
-    hyphenated = any("-" in name for name in config.order)
-    order = ("," if hyphenated else "-").join(config.order)  # so that no two orders have one name
+def _planned(config: Resolved, strategy: str, seed: int, folder: Path) -> list[Planned]:
+    """The runs of a strategy with a seed: one for each combination of hyper-parameters."""
+    own = config.but(strategy=(strategy,), seeds=(seed,))
+    return [
+        Planned(
+            own.but(set=tuple(settings)),
+            folder / f"{_begins(strategy)}{_between(strategy, varied)}{_ends(config.order, seed)}",
+            tuple(setting.removeprefix(f"{strategy}.") for setting in varied),
+        )
+        for settings, varied in choices([strategy, *own.imported], config.set)
+    ]
+
+
+def _begins(strategy: str) -> str:
+    """How the folder of a strategy's run is called at the beginning."""
+    return strategy.replace(":", ".")
+
+
+def _between(strategy: str, varied: Sequence[str]) -> str:
+    """How its hyper-parameters are told apart there; what no file name can hold has a checksum in its place."""
+    text = "".join(f",{setting.removeprefix(f'{strategy}.')}" for setting in varied)
+    plain = re.sub(r"[^\w.,=+-]", "_", text)
+    return plain if plain == text else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _ends(names: Sequence[str], seed: int) -> str:
+    """How its order and seed are told apart there."""
+    hyphenated = any("-" in name for name in names)
+    order = ("," if hyphenated else "-").join(names)  # so that no two orders have one name
     if len(order) > LONGEST_ORDER:  # no system has file names of any length
         order = f"{order[: LONGEST_ORDER - 9]}-{hashlib.sha256(order.encode()).hexdigest()[:8]}"
-    name = f"{strategy.replace(':', '.')}_{order}_seed{seed}"
-    return Planned(config.but(strategy=(strategy,), seeds=(seed,)), folder / name)
+    return f"_{order}_seed{seed}"
 
 
 def record_in(folder: Path) -> Record | None:
