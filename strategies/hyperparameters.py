@@ -21,7 +21,8 @@ def options_of(names: Sequence[str], settings: Sequence[str]) -> tuple[dict[str,
     """Read ``name.key=value`` settings.
 
     ``optimisation.key=value`` is for every strategy, and ``name.optimisation.key=value`` for one of them alone, which
-    goes before. Of several values, ``name.key=1,10``, each is checked and the last is taken: :func:`choices` parts them.
+    goes before. Of several values, ``name.key=1,10``, each is checked and the last is taken; :func:`choices` parts
+    them.
 
     Args:
         names: The strategies (``a``, ``a+b``, ``module:Class``) and whatever else has an import path (``module:Class``)
