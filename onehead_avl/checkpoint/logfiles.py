@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 
 class LogFiles:
@@ -13,7 +13,7 @@ class LogFiles:
         files: Open ones.
     """
 
-    def __init__(self, files: Sequence[TextIO]) -> None:
+    def __init__(self, files: Sequence[IO]) -> None:
         self._files = {Path(file.name).name: file for file in files}
 
     def sizes(self) -> dict[str, int]:
