@@ -31,20 +31,23 @@ class OutputNorm(GenericPluginMetric):
 class Lines(BaseLogger):
     """Writes ``<name> <value> <iteration>`` lines; the benchmark hands in the folder.
 
+    A file for appending that a logger has as its ``file`` is cut back when an interrupted run continues, so that no
+    line stands in it twice.
+
     Args:
         folder: Of the run.
     """
 
-    UNSAVED = frozenset(("_file",))  # what cannot be saved in a checkpoint, and is made anew in a run that continues
+    UNSAVED = frozenset(("file",))  # what cannot be saved in a checkpoint, and is made anew in a run that continues
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        self._file = (folder / "lines.txt").open("a", encoding="utf-8")
+        self.file = (folder / "lines.txt").open("a", encoding="utf-8")
 
     def log_single_metric(self, name: str, value: object, x_plot: int) -> None:
         """Write a value."""
-        print(name, value, x_plot, file=self._file, flush=True)
+        print(name, value, x_plot, file=self.file, flush=True)
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self.file.close()

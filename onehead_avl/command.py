@@ -1,5 +1,6 @@
 """What the commands have in common: quiet third parties, and errors as one sentence with an exit status."""
 
+import os
 import signal
 import sys
 import traceback
@@ -49,7 +50,18 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise _Terminated
 
 
+_ABSENT = ("no QP solver found", "higher not found")
+"""How warnings begin that the strategies which need those packages say themselves."""
+
+
 def quiet_third_parties() -> None:
-    """Keep warnings that a user can do nothing about away; call it before Avalanche is imported."""
-    for absent in ("no QP solver found", "higher not found"):  # told by the strategies that need them
+    """Keep warnings that a user can do nothing about away; call it before Avalanche is imported.
+
+    Processes that this one starts keep them away, too: those that load images import Avalanche anew where processes do
+    not fork, which is on most systems.
+    """
+    for absent in _ABSENT:
         warnings.filterwarnings("ignore", message=absent)
+    ours = [f"ignore:{absent}" for absent in _ABSENT]
+    others = [each for each in os.environ.get("PYTHONWARNINGS", "").split(",") if each and each not in ours]
+    os.environ["PYTHONWARNINGS"] = ",".join(others + ours)  # the last ones have precedence

@@ -1,9 +1,9 @@
 """The log files of a run, taken back to where they were at a checkpoint."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import IO, Any
 
 
 class LogFiles:
@@ -13,7 +13,7 @@ class LogFiles:
         files: Open ones.
     """
 
-    def __init__(self, files: Sequence[TextIO]) -> None:
+    def __init__(self, files: Sequence[IO]) -> None:
         self._files = {Path(file.name).name: file for file in files}
 
     def sizes(self) -> dict[str, int]:
@@ -29,7 +29,23 @@ class LogFiles:
         """Remove what was written since they had these sizes."""
         for name, file in self._files.items():
             file.flush()
-            os.ftruncate(file.fileno(), sizes[name])
+            if name in sizes:  # not a log that the run had not when it was interrupted
+                os.ftruncate(file.fileno(), sizes[name])
+
+
+def growing(loggers: Iterable[object], folder: Path) -> list[IO]:
+    """The files of some loggers that are taken back as well: what one has opened as its ``file``, for appending.
+
+    Args:
+        loggers: Of anybody.
+        folder: Of the run, in which such a file lies.
+    """
+    files: list[IO] = []
+    for logger in loggers:
+        file: Any = getattr(logger, "file", None)
+        if str(getattr(file, "mode", "")).startswith("a") and Path(file.name).parent == folder:
+            files.append(file)
+    return files
 
 
 def hold(folder: Path, sizes: dict[str, int]) -> bool:

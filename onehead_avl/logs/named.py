@@ -1,7 +1,7 @@
 """The loggers that have a name. Importing the table is cheap: no torch, no Avalanche."""
 
 LOGGERS: dict[str, str] = {
-    "tensorboard": "onehead_avl.logs.tensorboard",
-    "wandb": "onehead_avl.logs.weights_and_biases",
+    "tensorboard": "onehead_avl.logs.tensorboard_logger:TensorBoardLogger",
+    "wandb": "onehead_avl.logs.wandb_logger:WandBLogger",
 }
-"""The module of each, which has a function ``logger(folder, run, config)`` that builds it."""
+"""Where the class of each is; it is called with the folder, the name and the configuration of a run."""

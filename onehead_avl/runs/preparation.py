@@ -5,13 +5,11 @@ import random
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 import numpy
 import torch
 from avalanche.benchmarks import CLScenario
-from avalanche.logging import BaseLogger
 from avalanche.training.plugins import EvaluationPlugin
 from avalanche.training.supervised import JointTraining
 from avalanche.training.templates.base import BaseTemplate
@@ -19,7 +17,6 @@ from torch import nn
 
 from onehead_avl.errors import UsageError
 from onehead_avl.evaluation.plugins import metric_plugins
-from onehead_avl.logs.named import LOGGERS
 from onehead_avl.logs.progress import Progress
 from onehead_avl.model.criterion import MultiTaskLoss
 from onehead_avl.model.network import OneHeadNet
@@ -37,7 +34,7 @@ from scenarios.dataset import EvaluationSet
 from scenarios.experience import Stream
 from scenarios.holdout import hold_out
 from scenarios.stream import avalanche_benchmark
-from strategies.attached import import_logger, import_metrics, import_plugins
+from strategies.attached import import_metrics, import_plugins
 from strategies.build import Options, build
 from strategies.hyperparameters import OPTIMISATION, options_of
 from strategies.optimisation import whose
@@ -146,7 +143,6 @@ def prepare(config: Resolved, stream: Stream) -> Prepared:
         require_network(strategy.model, stream.layout, config.image_size, name)
     if ":" in name:
         print(f"note: {trained_by(whose(strategy))}", file=sys.stderr)
-    strategy.evaluator.loggers += _loggers(config, options)
     return Prepared(
         config=config,
         stream=learned,
@@ -189,19 +185,6 @@ def _network(config: Resolved, stream: Stream, options: Options) -> tuple[nn.Mod
     if not isinstance(model, nn.Module):
         raise UsageError(f"{config.model}: expected a network of PyTorch's, found {type(model).__name__}")
     return model, origin
-
-
-def _loggers(config: Resolved, options: Options) -> list[BaseLogger]:
-    """The loggers that the user asks for; built last, for some of them begin to write."""
-    assert config.output is not None  # the folder of the run
-    loggers = []
-    for name in config.logger:
-        if name in LOGGERS:
-            made = import_module(LOGGERS[name]).logger(config.output, config.output.name, config.as_dict())
-            loggers.append(made)
-        else:
-            loggers += import_logger(name, options, config.output)
-    return loggers
 
 
 def seed_everything(seed: int) -> None:

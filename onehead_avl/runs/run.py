@@ -7,10 +7,11 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from avalanche.logging import TextLogger
+from avalanche.core import SupervisedPlugin
+from avalanche.logging import BaseLogger, TextLogger
 from avalanche.training.templates.base import BaseTemplate
 
-from onehead_avl.checkpoint.logfiles import LogFiles
+from onehead_avl.checkpoint.logfiles import LogFiles, growing
 from onehead_avl.checkpoint.plugin import Checkpoints
 from onehead_avl.checkpoint.store import Store
 from onehead_avl.evaluation.holdout import HeldOut
@@ -18,6 +19,7 @@ from onehead_avl.evaluation.outcomes import Scores, Stage
 from onehead_avl.evaluation.periodic import PeriodicEvaluation
 from onehead_avl.evaluation.record import Record
 from onehead_avl.logs.csv_logger import CSVLogger
+from onehead_avl.logs.named import LOGGERS
 from onehead_avl.logs.tidy_logger import TidyLogger
 from onehead_avl.runs.config import Resolved
 from onehead_avl.runs.failures import clear_errors
@@ -29,12 +31,17 @@ from onehead_avl.runs.summary import summarise
 from onehead_avl.runs.watch import FiniteLoss
 from onehead_avl.runs.writing import write
 from onehead_avl.system.files import write_json, write_text
+from onehead_avl.system.importing import import_attribute
 from onehead_avl.system.stopping import STOP
 from scenarios.description import as_yaml
 from scenarios.experience import Stream
+from strategies.attached import import_logger
 
-LOGS = ("log.txt", "training_results.csv", "eval_results.csv", "metrics.csv")
+LOGS = ("log.txt", "training_results.csv", "eval_results.csv", "metrics.csv", "events.out.tfevents.metrics")
 """The files that grow while a run is under way."""
+
+FOLDERS = (STAGES, "wandb")
+"""The folders that do."""
 
 
 def run(
@@ -57,11 +64,12 @@ def run(
         Stopped: The process was asked to stop.
     """
     prepared = prepare(config.but(output=folder), stream)
+    checkpoints = _checkpoints(prepared, folder, depends_on)
+    loggers = _more_loggers(prepared, folder)
     # Nothing is written until all that a user may have to correct is known to be right: the folder can be used again.
     write_json(folder / "config.json", prepared.config.as_dict())
     write_text(folder / "stream.yaml", as_yaml(config.placed()))
-    checkpoints = _checkpoints(prepared, folder, depends_on)
-    untrained, stages = _learn(prepared, folder, checkpoints)
+    untrained, stages = _learn(prepared, folder, checkpoints, loggers)
     record = summarise(prepared, untrained, stages, single_task or {}, depends_on)
     write(prepared, record, folder)
     checkpoints.store.remove()
@@ -83,11 +91,26 @@ def _checkpoints(prepared: Prepared, folder: Path, depends_on: Mapping[str, Any]
         checkpoints.store.remove()
         for name in LOGS:
             (folder / name).unlink(missing_ok=True)
-        shutil.rmtree(folder / STAGES, ignore_errors=True)
+        for name in FOLDERS:
+            shutil.rmtree(folder / name, ignore_errors=True)
     return checkpoints
 
 
-def _learn(prepared: Prepared, folder: Path, checkpoints: Checkpoints) -> tuple[Scores, list[Stage]]:
+def _more_loggers(prepared: Prepared, folder: Path) -> list[BaseLogger]:
+    """The loggers that the user asks for; they may begin to write at once."""
+    config = prepared.config
+    loggers: list[BaseLogger] = []
+    for name in config.logger:
+        if name in LOGGERS:
+            loggers.append(import_attribute(LOGGERS[name])(folder, folder.name, config.as_dict()))
+        else:
+            loggers += import_logger(name, prepared.options, folder)
+    return loggers
+
+
+def _learn(
+    prepared: Prepared, folder: Path, checkpoints: Checkpoints, more: Sequence[BaseLogger]
+) -> tuple[Scores, list[Stage]]:
     """Learn with logs and checkpoints."""
     config, strategy, layout = prepared.config, prepared.strategy, prepared.stream.layout
     with ExitStack() as held:
@@ -97,25 +120,28 @@ def _learn(prepared: Prepared, folder: Path, checkpoints: Checkpoints) -> tuple[
         held.enter_context(clear_errors(folder, lambda: _where(strategy, config.order)))
         csv = CSVLogger(folder, layout)
         tidy = TidyLogger(folder, config.order, folder.name, prepared.seed, prepared.name)
-        strategy.evaluator.loggers += [TextLogger(log), csv, tidy]
-        strategy.plugins.append(FiniteLoss(layout))
-        if config.eval_every:
-            strategy.plugins.append(
-                PeriodicEvaluation(config.eval_every, prepared.benchmark.test_stream, config.workers)
-            )
-        if prepared.held_out:
-            strategy.plugins.append(
-                HeldOut(prepared.held_out, layout, config.batch_size, config.early_stopping),
-            )
-        if config.keep_stages:
-            strategy.plugins.append(KeptStages(prepared, config.order))
-        strategy.plugins.append(checkpoints)
-        checkpoints.start(strategy, LogFiles([log, csv.training_file, csv.eval_file, tidy.file]))
-        learned = learn(strategy, prepared.benchmark, config.order, config.epochs, config.workers, checkpoints)
-        for logger in strategy.evaluator.loggers:
+        for logger in (csv, tidy, *more):
             if hasattr(logger, "close"):  # not all of Avalanche's and anybody's have something to close
-                logger.close()
-    return learned
+                held.enter_context(closing(logger))
+        strategy.evaluator.loggers += [TextLogger(log), csv, tidy, *more]
+        strategy.plugins += _instruments(prepared)
+        strategy.plugins.append(checkpoints)
+        files = [log, csv.training_file, csv.eval_file, tidy.file, *growing(more, folder)]
+        checkpoints.start(strategy, LogFiles(files))
+        return learn(strategy, prepared.benchmark, config.order, config.epochs, config.workers, checkpoints)
+
+
+def _instruments(prepared: Prepared) -> list[SupervisedPlugin]:
+    """The plugins that watch the strategy while it learns."""
+    config, layout = prepared.config, prepared.stream.layout
+    plugins: list[SupervisedPlugin] = [FiniteLoss(layout)]
+    if config.eval_every:
+        plugins.append(PeriodicEvaluation(config.eval_every, prepared.benchmark.test_stream, config.workers))
+    if prepared.held_out:
+        plugins.append(HeldOut(prepared.held_out, layout, config.batch_size, config.early_stopping))
+    if config.keep_stages:
+        plugins.append(KeptStages(prepared, config.order))
+    return plugins
 
 
 def _where(strategy: BaseTemplate, order: Sequence[str]) -> str:

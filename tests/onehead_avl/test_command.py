@@ -1,12 +1,16 @@
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 from onehead_avl.command import run_command
 from onehead_avl.errors import DataError, OutputError, TrainingError, UsageError, WeightsError
+
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def raising(error):
@@ -63,15 +67,56 @@ def test_a_bug_is_not_hidden():
         run_command(lambda: 1 / 0)
 
 
+# As if the packages that some strategies need were not installed.
+WITHOUT = "import sys; sys.modules |= dict.fromkeys(['higher', 'quadprog'])"
+
+
+def python(code, *arguments, **environment):
+    """Run code in a process of its own; what it printed."""
+    return subprocess.run(
+        [sys.executable, "-c", dedent(code), *map(str, arguments)],
+        capture_output=True, text=True, check=True, cwd=CHECKOUT, env=os.environ | environment,
+    )  # fmt: skip
+
+
 def test_avalanche_does_not_ask_for_packages_that_some_strategies_need():
-    code = """
-        import sys
-        sys.modules |= dict.fromkeys(["higher", "quadprog"])  # as if they were not installed
+    shown = python(f"""
+        {WITHOUT}
         from onehead_avl.command import quiet_third_parties
         quiet_third_parties()
         import warnings, strategies.methods  # which imports all of Avalanche that tells of them
         warnings.warn("something else")
-    """
-    shown = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, check=True)
+    """)
     assert shown.stdout == ""
     assert shown.stderr.splitlines()[0].endswith("UserWarning: something else")
+
+
+def test_it_does_not_ask_in_processes_that_import_it_anew_either():
+    shown = python(
+        f"""
+        import subprocess, sys
+        from onehead_avl.command import quiet_third_parties
+        quiet_third_parties()
+        quiet_third_parties()
+        code = "{WITHOUT}; import warnings, strategies.methods; warnings.warn('else'); warnings.warn('mine')"
+        subprocess.run([sys.executable, "-c", code], check=True)
+        import os
+        print(os.environ["PYTHONWARNINGS"])
+    """,
+        PYTHONWARNINGS="ignore:mine",
+    )
+    assert shown.stdout == "ignore:mine,ignore:no QP solver found,ignore:higher not found\n"
+    assert shown.stderr == "<string>:1: UserWarning: else\n"
+
+
+def test_a_command_begins_with_its_own_lines_alone(tmp_path):
+    shown = python(
+        f"""
+        {WITHOUT}
+        import runpy
+        runpy.run_module("onehead_avl.benchmark", run_name="__main__", alter_sys=True)
+    """,
+        "--check", "--output", tmp_path / "looked",
+    )  # fmt: skip
+    assert shown.stderr == "loading torch and Avalanche\n"
+    assert shown.stdout.startswith("The embedded data set: drawn scenes")
