@@ -12,6 +12,7 @@ from avalanche.logging import BaseLogger
 
 from onehead_avl.errors import UsageError
 from onehead_avl.system.importing import call_attribute, import_attribute
+from strategies.avalanche_classes import plugin_refusal
 from strategies.named import Option
 
 Options = Mapping[str, Mapping[str, Option]]
@@ -46,6 +47,9 @@ def import_plugins(paths: Sequence[str], options: Options) -> list[SupervisedPlu
         UsageError: A path leads nowhere, or what it names cannot be built or is no plugin.
         TrainingError: Somebody's own code raised an error.
     """
+    for path in paths:
+        if (refusal := plugin_refusal(import_attribute(path))) is not None:
+            raise UsageError(f"{path}: {refusal}")
     return [each for path in paths for each in _built(path, _PLUGIN, options, {})]
 
 

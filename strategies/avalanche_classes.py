@@ -123,6 +123,20 @@ def refusal(attribute: Any) -> str | None:
     return _refusal(getattr(attribute, "__module__", None) or "", getattr(attribute, "__name__", ""))
 
 
+PLUGINS: dict[str, str] = {
+    "SynapticIntelligencePlugin": "on a CPU its copies of the weights are the weights themselves, so that none is ever "
+    "found important; use --strategy si, alone or joined to others by +",
+}
+"""Avalanche's plugins that would do nothing, and why."""
+
+
+def plugin_refusal(attribute: Any) -> str | None:
+    """Why a plugin of Avalanche's cannot be used; ``None`` if it can, or is not one of Avalanche's."""
+    name = getattr(attribute, "__name__", "")
+    ours = _is_avalanches(getattr(attribute, "__module__", None) or "") and name in PLUGINS
+    return f"Avalanche's {name} cannot be used: {PLUGINS[name]}" if ours else None
+
+
 def problems_of_path(path: str) -> list[str]:
     """What is wrong with an import path by its text alone, a sentence each."""
     module, _, name = path.partition(":")

@@ -11,7 +11,7 @@ import numpy
 import torch
 from avalanche.benchmarks import CLScenario
 from avalanche.training.plugins import EvaluationPlugin
-from avalanche.training.supervised import JointTraining
+from avalanche.training.supervised import Cumulative, JointTraining
 from avalanche.training.templates.base import BaseTemplate
 from torch import nn
 
@@ -137,8 +137,7 @@ def prepare(config: Resolved, stream: Stream) -> Prepared:
         optimisation=options.get(OPTIMISATION, {}),
     )
     strategy = build(name, setting, options)
-    if config.early_stopping and isinstance(strategy, JointTraining):
-        raise UsageError(f"--early-stopping goes by the one experience of a stage, but {name} learns all at once")
+    _require_fitting(config, strategy)
     if strategy.model is not model:
         require_network(strategy.model, stream.layout, config.image_size, name)
     if ":" in name:
@@ -161,6 +160,18 @@ def prepare(config: Resolved, stream: Stream) -> Prepared:
         manifest_sha256=manifest,
         memory_is_measured=memory_is_measured,
     )
+
+
+def _require_fitting(config: Resolved, strategy: BaseTemplate) -> None:
+    """Refuse options that a strategy which learns several experiences at once would fail with, or ignore."""
+    together, name = isinstance(strategy, JointTraining | Cumulative), config.strategy[0]
+    if together and config.batch_size < len(config.order):
+        raise UsageError(
+            f"{name} has images of each of {len(config.order)} experiences in every minibatch, so --batch-size expects "
+            f"at least {len(config.order)}, got {config.batch_size}"
+        )
+    if config.early_stopping and isinstance(strategy, JointTraining):
+        raise UsageError(f"--early-stopping goes by the one experience of a stage, but {name} learns all at once")
 
 
 def _network(config: Resolved, stream: Stream, options: Options) -> tuple[nn.Module, Origin | None]:
