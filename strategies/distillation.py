@@ -67,22 +67,26 @@ class Distillation(SupervisedPlugin):
         self._features = None
 
     def _terms(self, strategy: SupervisedTemplate, teacher: OneHeadNet) -> Iterator[Tensor]:
-        """What is added to the loss, weighted: a term for each part that was learned, and one for the features."""
+        """What is added to the loss, weighted: a term for each part that was learned, and one for the features.
+
+        As all losses, they are computed in float32, whatever the outputs' type.
+        """
         heads = self._heads(teacher.layout)
         with torch.no_grad():
             features = teacher.backbone(strategy.mb_x)
         if heads:
             with torch.no_grad():
-                wanted = teacher.head(teacher.neck(features))
+                wanted = teacher.head(teacher.neck(features)).float()
+            output = strategy.mb_output.float()
             for tasks in heads:
                 own = torch.stack([strategy.mb_y.of(task) for task in tasks]).any(dim=0)
                 chosen = own if own.any() else torch.ones_like(own)
                 part = teacher.layout.parts[tasks[0]]
-                loss = part.kind.distillation(part.of(strategy.mb_output[chosen]), part.of(wanted[chosen]))
+                loss = part.kind.distillation(part.of(output[chosen]), part.of(wanted[chosen]))
                 yield self._weight(part) * loss
         if self._features_weight and teacher.backbone.pretrained:
             assert self._features is not None  # the hook of this forward pass has remembered them
-            yield self._features_weight * feature_distillation(self._features, features[-1])
+            yield self._features_weight * feature_distillation(self._features.float(), features[-1].float())
 
     def after_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Note what was learned."""

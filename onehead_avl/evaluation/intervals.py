@@ -14,7 +14,7 @@ RESAMPLES = 500
 
 @torch.no_grad()
 def measure(model: OneHeadNet, samples: Dataset, part: Part, metric: Metric, batch_size: int) -> Values:
-    """Measure a network on samples ``(image, Target, ...)`` of one experience.
+    """Measure a network on samples ``(image, Target, ...)`` of one experience, in float32 whatever it emits.
 
     Args:
         model: The network.
@@ -26,7 +26,7 @@ def measure(model: OneHeadNet, samples: Dataset, part: Part, metric: Metric, bat
     device = next(model.parameters()).device
     metric.reset()
     for images, target, *_ in DataLoader(samples, batch_size=batch_size):
-        metric.update(part.of(model(images.to(device))), target.to(device))
+        metric.update(part.of(model(images.to(device))).float(), target.to(device))
     return metric.result()
 
 

@@ -108,7 +108,7 @@ class ExperienceScore(Score):
 
     def update(self, strategy: SupervisedTemplate) -> None:
         """Count the network's output on the current minibatch."""
-        self._metric.update(self.layout.parts[self.task].of(strategy.mb_output), strategy.mb_y)
+        self._metric.update(self.layout.parts[self.task].of(strategy.mb_output).float(), strategy.mb_y)
 
     def before_eval_exp(self, strategy: SupervisedTemplate) -> None:
         """Begin to count if it is the own experience that is evaluated."""
