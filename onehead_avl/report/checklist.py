@@ -8,6 +8,7 @@ from torch import nn
 
 from onehead_avl.evaluation.record import Record, Rule
 from onehead_avl.model.network import OneHeadNet
+from onehead_avl.system.device import synchronise
 
 LATENCY_SIZE = 512
 MAX_DROP = 0.05
@@ -89,8 +90,7 @@ def latency(model: OneHeadNet, device: torch.device, repeats: int = 10) -> float
         output = model(image)
         for part in model.layout.heads:
             part.kind.decode(part.of(output), size)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        synchronise(device)
         times.append(time.perf_counter() - start)
     model.train(training)
     return statistics.median(times[2:]) * 1000  # the first two warm up

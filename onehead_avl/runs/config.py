@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from onehead_avl.errors import UsageError
 from onehead_avl.runs.defaults import DRAWN, REAL, Defaults
 from onehead_avl.runs.options import Affects, argument_of, option
+from onehead_avl.system.device_names import DEVICES
 from scenarios.described import Description
 from scenarios.description import READY_MADE, read_description
 
@@ -158,7 +159,11 @@ class Config:
     deterministic: bool = option(
         False, "refuse operations that give other results each time, as some do on GPUs", action="store_true"
     )
-    device: str = option("auto", "auto, cpu or cuda", choices=("auto", "cpu", "cuda"))
+    device: str = option(
+        "auto",
+        "cpu, cuda, the GPU cuda:N, mps on a Mac, or auto: the first GPU where there is one",
+        metavar="|".join(DEVICES),
+    )
     output: Path | None = option(
         None, "folder to write; default: runs/ and the date and time", Affects.NOTHING, type=Path, metavar="DIR"
     )

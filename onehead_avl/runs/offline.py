@@ -35,7 +35,7 @@ def evaluate(
         names: The experiences to score, or ``all``; only their images are read.
         split: ``train`` or ``val``.
         batch_size: Images at a time.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: One of :data:`~onehead_avl.system.device_names.DEVICES`.
 
     Returns:
         A table with a row for each metric, and a line that names the experiences that the stream lacks.

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from onehead_avl.errors import UsageError
 from onehead_avl.runs.config import ALL_ORDERS, MIN_SIZE, Config
+from onehead_avl.system.device_names import wrong_device
 
 _LEAST = {
     "seeds": 0,
@@ -57,6 +58,7 @@ def require_sound(config: Config, found: Sequence[str] = ()) -> None:
     weights = config.backbone_weights
     if weights not in (None, "imagenet", "none") and not Path(weights).is_file():
         wrong.append(f"--backbone-weights expects imagenet, none or an existing file, found no file at {weights}")
+    wrong += wrong_device(config.device)
     if config.resume and config.output is None:
         wrong.append("--resume expects the folder of the interrupted run as --output, got none")
     if wrong:

@@ -44,7 +44,7 @@ OPTIONS = {
     "resume": (["--resume"], True),
     "check": (["--check"], True),
     "deterministic": (["--deterministic"], True),
-    "device": (["--device", "cpu"], "cpu"),
+    "device": (["--device", "cuda:1"], "cuda:1"),
     "output": (["--output", "there"], Path("there")),
 }
 
@@ -109,7 +109,6 @@ def test_without_arguments_the_defaults_of_command_line_and_python_agree():
         ["--set"],
         ["--image-size", "3.5"],
         ["--backbone", "vgg"],
-        ["--device", "tpu"],
         ["stray"],
     ],
 )
