@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import Tensor
 from onehead_avl.errors import UsageError, WeightsError
 from onehead_avl.kinds import KINDS
 from onehead_avl.kinds.kind import kind_of
-from onehead_avl.model.backbones import not_finite
+from onehead_avl.model.backbone import not_finite
 from onehead_avl.model.layout import layout_of_heads
 from onehead_avl.model.network import OneHeadNet
 from onehead_avl.system.files import replacing
@@ -86,16 +87,22 @@ def load_model(path: Path, kinds: Collection[str] = ()) -> SavedModel:
         layout = layout_of_heads(
             [(each["name"], each["head"], kind_of(each["kind"]), each["classes"]) for each in about["experiences"]]
         )
+        network = partial(
+            OneHeadNet, layout, about["backbone"], pretrained=about["pretrained"], channels=about["channels"]
+        )
         with torch.device("meta"):  # no memory is taken before the sizes that the file claims are those of its tensors
-            model = OneHeadNet(layout, about["backbone"], pretrained=about["pretrained"], channels=about["channels"])
-        if _forms(model.state_dict()) != _forms(state):
+            claimed = network()
+        if _forms(claimed.state_dict()) != _forms(state):
             raise ValueError("tensors of another network")
-        model.to_empty(device="cpu").load_state_dict(state)
+        model = network()  # anew, for it may hold constants that no file has
+        model.load_state_dict(state)
         if not_finite(model):
             raise ValueError("numbers that are not finite")
         return SavedModel(model.eval(), about["image_size"], about["stream"])
     except WeightsError:
         raise
+    except UsageError as error:  # of a backbone that is not there
+        raise WeightsError(f"{path}: {error}") from None
     except Exception as error:  # a file that anybody may have written fails in any way
         raise WeightsError(
             f"{path}: expected weights that python -m onehead_avl.benchmark wrote, "

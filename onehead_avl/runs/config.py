@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from onehead_avl.errors import UsageError
+from onehead_avl.model.backbone_names import BACKBONES, TIMM
 from onehead_avl.runs.defaults import DRAWN, REAL, Defaults
 from onehead_avl.runs.options import Affects, argument_of, option
 from onehead_avl.system.device_names import DEVICES
@@ -24,8 +25,6 @@ MOST_PERMUTED = 4
 
 MIN_SIZE = 32
 """Side of the smallest square the network takes, and the number of which every side is a multiple."""
-
-BACKBONES = ("mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_b0")
 
 Same = TypeVar("Same", bound="Config")
 
@@ -50,7 +49,12 @@ class Config:
         type=Path,
         metavar="DIR",
     )
-    backbone: str = option("mobilenet_v3_small", "backbone, a torchvision model", choices=BACKBONES)
+    backbone: str = option(
+        BACKBONES[0],
+        f"backbone: {', '.join(BACKBONES)}, or {TIMM}NAME, any network of timm with features at strides 8, 16 and 32 "
+        "(its imagenet weights are timm's)",
+        metavar="NAME",
+    )
     backbone_weights: str | None = option(
         None,
         "imagenet (downloads torchvision's weights), none (random start) or a .safetensors/.pth file; "

@@ -10,6 +10,7 @@ from onehead_avl.errors import UsageError
 from onehead_avl.system.device_names import wrong_device
 
 _PACKAGES = ("avalanche-lib", "numpy", "pycocotools", "torch", "torchmetrics", "torchvision")
+_OPTIONAL = ("timm",)
 
 
 def choose_device(name: str) -> torch.device:
@@ -61,4 +62,9 @@ def environment(device: torch.device) -> dict:
         "device": _called(device),
         "threads": torch.get_num_threads(),
         **{name: importlib.metadata.version(name) for name in _PACKAGES},
+        **{name: importlib.metadata.version(name) for name in _OPTIONAL if _is_installed(name)},
     }
+
+
+def _is_installed(package: str) -> bool:
+    return any(True for _ in importlib.metadata.distributions(name=package))

@@ -112,6 +112,18 @@ def test_a_stopped_run_says_how_to_continue_and_continues(command, stop_after, t
     assert "nothing to continue" in command("stopped", "--resume").out
 
 
+def test_a_run_on_a_network_of_timm_continues(command, stop_after, tmp_path):
+    arguments = ("--backbone", "timm:test_resnet", "--strategy", "onehead", "--order", "seg", "cls")
+    assert command("whole", *arguments).status == 0
+    stop_after(7)
+    assert command("stopped", *arguments).status == 143
+    answer = command("stopped", *arguments, "--resume")
+    assert answer.status == 0, answer.err
+    assert "cannot be resumed" not in answer.err
+    assert "begins anew" not in answer.err
+    assert differences(tmp_path, "stopped", "whole") == []
+
+
 @pytest.mark.parametrize(
     ("described", "steps", "strategy"), [(FOUR, 11, "onehead"), (NIGHT, 9, "derpp")], ids=["four", "night"]
 )

@@ -33,6 +33,7 @@ def finding(*found, **values):
         {"backbone_weights": "none", "data": Path()},
         {"backbone_weights": __file__},
         {"device": "cuda:3"},
+        {"backbone": "timm:resnet18"},
         {"image_size": 32, "batch_size": 1, "replay_size": 1, "replay_batch": 1, "eval_every": 0, "epochs": (1,)},
     ],
 )
@@ -76,6 +77,11 @@ WRONG = {
     "no size": ({"image_size": 0}, "--image-size expects at least 32, got 0"),
     "negative size": ({"image_size": -32}, "--image-size expects at least 32, got -32"),
     "data": ({"data": Path("nowhere")}, "--data expects a folder, found none at nowhere"),
+    "backbone": (
+        {"backbone": "vgg"},
+        "unknown backbone 'vgg': expected one of mobilenet_v3_small, mobilenet_v3_large, efficientnet_b0, or timm:NAME "
+        "for one of timm's",
+    ),
     "device": ({"device": "tpu"}, "--device expects auto, cpu, cuda, cuda:N or mps, got 'tpu'"),
     "backbone_weights": (
         {"backbone_weights": "no.pth"},
@@ -154,7 +160,7 @@ def test_all_wrong_values_are_found_at_once():
         "replay_size",
         "replay_batch",
     )
-    cases += ("eval_every", "odd size", "data", "device", "backbone_weights")
+    cases += ("eval_every", "odd size", "data", "backbone", "device", "backbone_weights")
     values = {name: value for case in cases for name, value in WRONG[case][0].items()}
     assert sorted(finding(**values).split("; ")) == sorted(WRONG[case][1] for case in cases)
 

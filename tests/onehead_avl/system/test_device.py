@@ -1,4 +1,7 @@
+import importlib.metadata
+
 import pytest
+import timm
 import torch
 
 from onehead_avl.errors import UsageError
@@ -80,3 +83,9 @@ def test_what_computes_beside_the_program_is_waited_for(monkeypatch, device, wai
     monkeypatch.setattr(torch.mps, "synchronize", lambda: found.append("mps"))
     synchronise(torch.device(device))
     assert found == waited
+
+
+def test_the_environment_names_the_version_of_timm_where_there_is_one(monkeypatch):
+    assert environment(CPU)["timm"] == timm.__version__
+    monkeypatch.setattr(importlib.metadata, "distributions", lambda name: iter(()))
+    assert "timm" not in environment(CPU)
