@@ -31,12 +31,14 @@ def _run(config: Config, folder: Path) -> None:
     """Do what the command line asks for, in a folder that is this process's own."""
     print("loading torch and Avalanche", file=sys.stderr)
     quiet_third_parties()
-    # Slow to import, and not needed to refuse a wrong command line.
+    # Slow to import, and not needed to refuse what is wrong with a command line by itself.
+    from onehead_avl.model.backbones import require_backbone
     from onehead_avl.runs.baselines import BaselineCache
     from onehead_avl.runs.compare import compare_strategies, run_and_keep
     from onehead_avl.runs.identity import Identities
     from onehead_avl.runs.look import look
     from onehead_avl.runs.plan import record_in, require_same_run
+    from onehead_avl.system.device import choose_device
     from scenarios.reading import read_stream
 
     resolved = config.in_each_order()[0].resolved()
@@ -45,6 +47,9 @@ def _run(config: Config, folder: Path) -> None:
         if record_in(folder) is not None:
             print(f"{folder} holds a finished run: there is nothing to continue")
             return
+    if not config.check:
+        require_backbone(config.backbone)
+        choose_device(config.device)
     description = resolved.placed()
     if description.is_drawn and description.file is None:
         print(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from onehead_avl.command import quiet_third_parties, run_command
 from onehead_avl.errors import UsageError
+from onehead_avl.system.device_names import DEVICES, wrong_device
 from scenarios.description import READY_MADE, read_description
 
 
@@ -39,10 +40,12 @@ def main() -> None:
         help="what builds the network from the layout, for weights of one that is none of this package's",
     )
     parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="default: 16")
-    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="default: auto")
+    parser.add_argument("--device", default="auto", metavar="|".join(DEVICES), help="default: auto")
     arguments = parser.parse_args()
     if arguments.batch_size < 1:
         raise UsageError(f"--batch-size expects at least 1, got {arguments.batch_size}")
+    if wrong := wrong_device(arguments.device):
+        raise UsageError(*wrong)
     description = read_description(arguments.stream)
     if arguments.data_root is not None and description.file is not None:
         raise UsageError(

@@ -75,20 +75,24 @@ class Distillation(SupervisedPlugin):
         self._features = None
 
     def _terms(self, strategy: SupervisedTemplate, teacher: nn.Module) -> Iterator[Tensor]:
-        """What is added to the loss, weighted: a term for each part that was learned, and one for the features."""
+        """What is added to the loss, weighted: a term for each part that was learned, and one for the features.
+
+        As all losses, they are computed in float32, whatever the outputs' type.
+        """
         heads = self._heads()
         features, wanted = _asked(teacher, strategy, with_output=bool(heads))
+        output = strategy.mb_output.float()
         for tasks in heads:
             assert wanted is not None  # as there are heads
             own = torch.stack([strategy.mb_y.of(task) for task in tasks]).any(dim=0)
             chosen = own if own.any() else torch.ones_like(own)
             part = self._layout.parts[tasks[0]]
-            loss = part.kind.distillation(part.of(strategy.mb_output[chosen]), part.of(wanted[chosen]))
+            loss = part.kind.distillation(part.of(output[chosen]), part.of(wanted[chosen].float()))
             yield self._weight(part) * loss
         if self._features_weight and is_pretrained(teacher):
             assert self._features is not None  # the hook of this forward pass has remembered them
             assert features is not None
-            yield self._features_weight * feature_distillation(self._features, features[-1])
+            yield self._features_weight * feature_distillation(self._features.float(), features[-1].float())
 
     def after_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Note what was learned."""

@@ -282,4 +282,4 @@ class _Rest:
 
 def _picture_sums(strategy: SupervisedTemplate) -> torch.Tensor:
     """What tells the pictures of a minibatch from others."""
-    return strategy.mb_x.double().sum(dim=(1, 2, 3)).cpu()
+    return strategy.mb_x.cpu().double().sum(dim=(1, 2, 3))  # the GPUs of Macs have no double precision

@@ -15,7 +15,7 @@ RESAMPLES = 500
 
 @torch.no_grad()
 def measure(model: nn.Module, samples: Dataset, part: Part, metric: Metric, batch_size: int) -> Values:
-    """Measure a network on samples ``(image, Target, ...)`` of one experience.
+    """Measure a network on samples ``(image, Target, ...)`` of one experience, in float32 whatever it emits.
 
     Args:
         model: The network.
@@ -28,7 +28,7 @@ def measure(model: nn.Module, samples: Dataset, part: Part, metric: Metric, batc
     metric.reset()
     for images, target, *_ in DataLoader(samples, batch_size=batch_size):
         output = avalanche_forward(model, images.to(device), target.task.to(device))
-        metric.update(part.of(output), target.to(device))
+        metric.update(part.of(output).float(), target.to(device))
     return metric.result()
 
 

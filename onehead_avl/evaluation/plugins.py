@@ -116,7 +116,7 @@ class ExperienceScore(Score):
         own = target.of(self.task)
         if not own.all():
             output, target = output[own], target[own]
-        self._metric.update(self.layout.parts[self.task].of(output), target)
+        self._metric.update(self.layout.parts[self.task].of(output).float(), target)
 
     def before_eval_exp(self, strategy: SupervisedTemplate) -> None:
         """Wait for a sample with the task label."""

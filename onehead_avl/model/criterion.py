@@ -10,7 +10,8 @@ class MultiTaskLoss:
     """The sum over the experiences in a batch of the mean loss over that experience's samples.
 
     Each experience weighs one however many of a batch's samples are its own, so replayed samples count as an experience
-    and not as a fraction of the batch.
+    and not as a fraction of the batch. Losses are computed in float32, whatever the output's type: half of that
+    precision is too little for them.
 
     Args:
         layout: The channels of the output.
@@ -32,6 +33,7 @@ class MultiTaskLoss:
         Raises:
             ValueError: A sample has a task label that the layout does not have.
         """
+        output = output.float()
         losses = output.new_zeros(len(target))
         total = output.sum() * 0  # a batch without any annotation still has a gradient: zero
         compared = 0

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from onehead_avl.model.backbones import NORM_GROUPS, Backbone, load_backbone
+from onehead_avl.model.backbone import NORM_GROUPS, load_backbone
+from onehead_avl.model.backbones import build_backbone
 from onehead_avl.model.layout import Layout
 
 HEAD_EXPANSION = 2
@@ -44,13 +45,13 @@ class OneHeadNet(nn.Module):
 
     Args:
         layout: The parts of the output.
-        backbone: A name of :data:`~onehead_avl.model.backbones.TAPS`.
+        backbone: As :func:`~onehead_avl.model.backbones.build_backbone` takes it.
         weights: ``"imagenet"``, a weights file, or ``None`` for a random start.
         pretrained: Build the backbone for pretrained weights without loading any, because a whole state dict follows.
         channels: Width of the neck.
 
     Raises:
-        UsageError: Unknown backbone or missing weights file.
+        UsageError: Unknown or unfit backbone, or missing weights file.
         WeightsError: The weights cannot be fetched, read or fitted.
     """
 
@@ -66,7 +67,7 @@ class OneHeadNet(nn.Module):
         super().__init__()
         self.layout = layout
         self.width = channels
-        self.backbone = Backbone(backbone, pretrained=weights is not None if pretrained is None else pretrained)
+        self.backbone = build_backbone(backbone, weights is not None if pretrained is None else pretrained)
         if weights is not None:
             load_backbone(self.backbone, weights)
         self.neck = FPN(self.backbone.channels, channels)

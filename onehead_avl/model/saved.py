@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from onehead_avl.errors import OneHeadError, UsageError, WeightsError
 from onehead_avl.kinds import KINDS
 from onehead_avl.kinds.kind import kind_of
-from onehead_avl.model.backbones import not_finite
+from onehead_avl.model.backbone import not_finite
 from onehead_avl.model.layout import Layout, layout_of_heads
 from onehead_avl.model.network import OneHeadNet
 from onehead_avl.system.files import replacing
@@ -130,11 +131,12 @@ def load_model(path: Path, kinds: Collection[str] = (), network: str | None = No
         layout = layout_of_heads(
             [(each["name"], each["head"], kind_of(each["kind"]), each["classes"]) for each in about["experiences"]]
         )
-        model = _ours(about, layout) if network is None else _anybodys(path, about, layout, network)
-        if _forms(model.state_dict()) != _forms(state):
-            raise ValueError("tensors of another network")
+        build = partial(_ours, about, layout) if network is None else partial(_anybodys, about, layout, network)
         if network is None:
-            model.to_empty(device="cpu")
+            with torch.device("meta"):  # no memory is taken before the sizes that the file claims are its tensors'
+                _require_forms(build(), state)
+        model = build()  # anew, for it may hold constants that no file has
+        _require_forms(model, state)
         model.load_state_dict(state)
         if not_finite(model):
             raise ValueError("numbers that are not finite")
@@ -142,6 +144,8 @@ def load_model(path: Path, kinds: Collection[str] = (), network: str | None = No
     except Exception as error:  # a file that anybody may have written fails in any way
         if isinstance(error, WeightsError) or (network is not None and isinstance(error, OneHeadError)):
             raise
+        if isinstance(error, UsageError):  # of a backbone that is not there
+            raise WeightsError(f"{path}: {error}") from None
         raise WeightsError(
             f"{path}: expected weights that python -m onehead_avl.benchmark wrote, "
             f"found something else ({type(error).__name__}); use the model.safetensors of a run"
@@ -151,11 +155,10 @@ def load_model(path: Path, kinds: Collection[str] = (), network: str | None = No
 def _ours(about: Mapping[str, Any], layout: Layout) -> nn.Module:
     if type(about["pretrained"]) is not bool or type(about["channels"]) is not int or about["channels"] < 1:
         raise ValueError("the network is not described")
-    with torch.device("meta"):  # no memory is taken before the sizes that the file claims are those of its tensors
-        return OneHeadNet(layout, about["backbone"], pretrained=about["pretrained"], channels=about["channels"])
+    return OneHeadNet(layout, about["backbone"], pretrained=about["pretrained"], channels=about["channels"])
 
 
-def _anybodys(path: Path, about: Mapping[str, Any], layout: Layout, network: str) -> nn.Module:
+def _anybodys(about: Mapping[str, Any], layout: Layout, network: str) -> nn.Module:
     options = about["options"]
     if type(options) is not dict or not all(type(value) in (int, float, str) for value in options.values()):
         raise ValueError("the options of the network are no numbers or texts")
@@ -163,6 +166,11 @@ def _anybodys(path: Path, about: Mapping[str, Any], layout: Layout, network: str
     if not isinstance(model, nn.Module):
         raise UsageError(f"{network}: expected a network of PyTorch's, found {type(model).__name__}; name another")
     return model
+
+
+def _require_forms(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    if _forms(model.state_dict()) != _forms(state):
+        raise ValueError("tensors of another network")
 
 
 def _require_named(path: Path, about: Mapping[str, Any], network: str | None) -> None:

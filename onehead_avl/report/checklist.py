@@ -9,6 +9,7 @@ from torch import nn
 
 from onehead_avl.evaluation.record import Record, Rule
 from onehead_avl.model.layout import Layout
+from onehead_avl.system.device import synchronise
 from onehead_avl.system.modes import evaluating
 
 LATENCY_SIZE = 512
@@ -100,8 +101,7 @@ def latency(model: nn.Module, layout: Layout, device: torch.device, repeats: int
             output = avalanche_forward(model, image, torch.zeros(1, dtype=torch.long, device=device))
             for part in layout.heads:
                 part.kind.decode(part.of(output), size)
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
+            synchronise(device)
             times.append(time.perf_counter() - start)
     return statistics.median(times[2:]) * 1000  # the first two warm up
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from onehead_avl.errors import UsageError
 from onehead_avl.logs.named import LOGGERS
+from onehead_avl.model.backbone_names import BACKBONES, TIMM
 from onehead_avl.runs.defaults import DRAWN, REAL, Defaults
 from onehead_avl.runs.options import Affects, argument_of, option
+from onehead_avl.system.device_names import DEVICES
 from scenarios.described import Description
 from scenarios.description import READY_MADE, read_description
 from strategies.hyperparameters import is_grid
@@ -25,8 +27,6 @@ MOST_PERMUTED = 4
 
 MIN_SIZE = 32
 """Side of the smallest square the network takes, and the number of which every side is a multiple."""
-
-BACKBONES = ("mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_b0")
 
 Same = TypeVar("Same", bound="Config")
 
@@ -51,10 +51,15 @@ class Config:
         type=Path,
         metavar="DIR",
     )
-    backbone: str = option("mobilenet_v3_small", "backbone, a torchvision model", choices=BACKBONES)
+    backbone: str = option(
+        BACKBONES[0],
+        f"backbone: {', '.join(BACKBONES)}, or {TIMM}NAME, any network of timm with features at strides 8, 16 and 32 "
+        "(its imagenet weights are timm's)",
+        metavar="NAME",
+    )
     backbone_weights: str | None = option(
         None,
-        "imagenet (downloads torchvision's weights), none (random start) or a .safetensors/.pth file; "
+        "imagenet (downloads them, from torchvision or timm), none (random start) or a .safetensors/.pth file; "
         "default: imagenet for images on disk, none for drawn ones",
         Affects.CONTENT,
         metavar="imagenet|none|FILE",
@@ -211,7 +216,11 @@ class Config:
     deterministic: bool = option(
         False, "refuse operations that give other results each time, as some do on GPUs", action="store_true"
     )
-    device: str = option("auto", "auto, cpu or cuda", choices=("auto", "cpu", "cuda"))
+    device: str = option(
+        "auto",
+        "cpu, cuda, the GPU cuda:N, mps on a Mac, or auto: the first GPU where there is one",
+        metavar="|".join(DEVICES),
+    )
     output: Path | None = option(
         None, "folder to write; default: runs/ and the date and time", Affects.NOTHING, type=Path, metavar="DIR"
     )

@@ -36,7 +36,7 @@ def evaluate(
         names: The experiences to score, or ``all``; only their images are read.
         split: ``train`` or ``val``.
         batch_size: Images at a time.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: One of :data:`~onehead_avl.system.device_names.DEVICES`.
         network: The import path of what builds the network, for weights of one that is none of this package's.
 
     Returns:

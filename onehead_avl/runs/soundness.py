@@ -5,7 +5,9 @@ from pathlib import Path
 
 from onehead_avl.errors import UsageError
 from onehead_avl.logs.named import LOGGERS
+from onehead_avl.model.backbone_names import wrong_backbone
 from onehead_avl.runs.config import ALL_ORDERS, MIN_SIZE, Config
+from onehead_avl.system.device_names import wrong_device
 
 _LEAST = {
     "seeds": 0,
@@ -59,6 +61,7 @@ def require_sound(config: Config, found: Sequence[str] = ()) -> None:
         )
     elif config.data is not None and not config.data.is_dir():
         wrong.append(f"--data expects a folder, found none at {config.data}")
+    wrong += wrong_backbone(config.backbone)
     weights = config.backbone_weights
     if weights not in (None, "imagenet", "none") and not Path(weights).is_file():
         wrong.append(f"--backbone-weights expects imagenet, none or an existing file, found no file at {weights}")
@@ -89,6 +92,7 @@ def require_sound(config: Config, found: Sequence[str] = ()) -> None:
         wrong.append(
             "--early-stopping goes by the one experience of a stage, but joint learns all at once; leave it out"
         )
+    wrong += wrong_device(config.device)
     if config.resume and config.output is None:
         wrong.append("--resume expects the folder of the interrupted run as --output, got none")
     if wrong:

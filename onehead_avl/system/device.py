@@ -7,21 +7,50 @@ import torch
 
 from onehead_avl import __version__
 from onehead_avl.errors import UsageError
+from onehead_avl.system.device_names import wrong_device
 
 _PACKAGES = ("avalanche-lib", "numpy", "pycocotools", "torch", "torchmetrics", "torchvision")
+_OPTIONAL = ("timm",)
 
 
 def choose_device(name: str) -> torch.device:
     """The device of an option: ``auto`` is a GPU where there is one.
 
     Raises:
-        UsageError: A GPU is asked for and there is none.
+        UsageError: The name is none, or a GPU is asked for that is not there.
     """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: expected a GPU, found none; use --device cpu")
+    if wrong := wrong_device(name):
+        raise UsageError(*wrong)
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    mac = torch.backends.mps.is_available()
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if gpus else "mps" if mac else "cpu"
+    kind, _, number = name.partition(":")
+    if kind == "cuda" and not gpus:
+        raise UsageError(f"--device {name}: expected a GPU, found none; use --device cpu")
+    if number and int(number) >= gpus:
+        found = ", ".join(f"cuda:{each}" for each in range(gpus))
+        raise UsageError(f"--device {name}: expected a GPU that is there, found {gpus}; use one of {found}")
+    if kind == "mps" and not mac:
+        raise UsageError("--device mps: expected a Mac with a GPU of its own, found none; use --device cpu")
     return torch.device(name)
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until a device has done all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def _called(device: torch.device) -> str:
+    """What a device is called by those who made it, as far as PyTorch can tell."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "mps" and hasattr(torch.backends.mps, "get_name"):  # older versions of PyTorch cannot tell
+        return torch.backends.mps.get_name()
+    return device.type
 
 
 def environment(device: torch.device) -> dict:
@@ -30,7 +59,12 @@ def environment(device: torch.device) -> dict:
         "onehead-avl": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "device": _called(device),
         "threads": torch.get_num_threads(),
         **{name: importlib.metadata.version(name) for name in _PACKAGES},
+        **{name: importlib.metadata.version(name) for name in _OPTIONAL if _is_installed(name)},
     }
+
+
+def _is_installed(package: str) -> bool:
+    return any(True for _ in importlib.metadata.distributions(name=package))

@@ -19,6 +19,7 @@ def random_state() -> dict:
         "numpy": (name, keys.tolist(), *rest),
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
         "views": VIEWS.seed,
     }
 
@@ -30,6 +31,8 @@ def set_random_state(state: dict) -> None:
     torch.set_rng_state(state["torch"])
     if torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda"])
+    if torch.backends.mps.is_available() and state["mps"] is not None:
+        torch.mps.set_rng_state(state["mps"])
     VIEWS.seed = state["views"]
 
 

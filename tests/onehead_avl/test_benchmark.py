@@ -117,6 +117,8 @@ def test_ctrl_c_ends_with_status_130(invoke, monkeypatch, tmp_path, shared_mini_
         (("--stream", "nowhere.yaml"), "nowhere.yaml: expected a file that describes a stream, found none"),
         (("--epochs", "1", "2"), "--epochs expects"),
         (("--image-size", "50"), "--image-size expects"),
+        (("--backbone", "vgg"), "unknown backbone 'vgg': expected one of mobilenet_v3_small, "),
+        (("--device", "gpu"), "--device expects auto, cpu, cuda, cuda:N or mps, got 'gpu'"),
     ],
 )
 def test_a_wrong_command_line_is_refused_before_anything_is_loaded_or_written(invoke, tmp_path, arguments, fragment):
@@ -125,6 +127,31 @@ def test_a_wrong_command_line_is_refused_before_anything_is_loaded_or_written(in
     assert len(answer.err.splitlines()) == 1
     assert answer.out == ""
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("seeds", [("0",), ("0", "1")], ids=["single", "comparison"])
+@pytest.mark.parametrize(
+    ("arguments", "fragment"),
+    [
+        (("--backbone", "timm:resnet_18"), "did you mean timm:resnet18 or"),
+        (("--backbone", "timm:test_vit"), "expected features at strides 8, 16 and 32, found 16"),
+        (("--device", "cuda:1"), "--device cuda:1: expected a GPU, found none; use --device cpu"),
+    ],
+)
+def test_what_is_not_there_is_refused_before_anything_is_read(
+    invoke, tmp_path, monkeypatch, arguments, fragment, seeds
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("scenarios.reading.read_stream", None)
+    answer = invoke(main, *arguments, "--seeds", *seeds, "--output", tmp_path / "run")
+    assert_one_sentence(answer, 2, fragment)
+    assert answer.out == ""
+
+
+def test_looking_at_a_stream_needs_no_gpu(invoke, few_drawn, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    answer = invoke(main, "--check", "--device", "cuda:1", "--output", tmp_path / "run")
+    assert answer.status == 0, answer.err
 
 
 def test_all_wrong_values_are_named_in_one_sentence(invoke):

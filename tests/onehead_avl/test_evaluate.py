@@ -223,3 +223,15 @@ def test_a_batch_of_nothing_is_status_2(invoke, weights):
 @pytest.mark.parametrize("arguments", [(), ("--weights", "x", "--tasks"), ("--weights", "x", "--split", "test")])
 def test_what_argparse_cannot_read_is_status_2(invoke, arguments):
     assert invoke(main, *arguments).status == 2
+
+
+def test_a_device_that_cannot_be_is_refused_before_anything_is_loaded(invoke, tmp_path):
+    answer = invoke(main, "--weights", tmp_path / "none.safetensors", "--device", "gpu")
+    assert_refused(answer, 2, "--device expects auto, cpu, cuda, cuda:N or mps, got 'gpu'")
+    assert "loading" not in answer.err
+
+
+def test_a_gpu_that_is_not_there_is_refused(invoke, weights, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    answer = invoke(main, "--weights", weights, "--device", "cuda:1")
+    assert_refused(answer, 2, "--device cuda:1: expected a GPU, found none; use --device cpu")

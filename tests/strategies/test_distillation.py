@@ -143,6 +143,35 @@ def test_the_losses_are_weighed_and_added_to_what_was_there(pretrained):
     assert min(*losses.values(), of_features) > 1e-3
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_outputs_of_half_precision_are_distilled_in_float32(pretrained, dtype, monkeypatch):
+    plugin, strategy = Distillation(ones(), features=1.0), Strategy(pretrained)
+    strategy.learn(plugin, *TASKS)
+    disturb(pretrained.head)
+    types = []
+    for kind in [type(part.kind) for part in LAYOUT.parts]:
+        monkeypatch.setattr(kind, "distillation", noting(kind.distillation, types))
+    monkeypatch.setattr("strategies.distillation.feature_distillation", noting(feature_distillation, types))
+    with torch.autocast("cpu", dtype):
+        strategy.step(plugin)
+    assert strategy.mb_output.dtype == dtype
+    assert types == [torch.float32] * 2 * 4
+    assert strategy.loss.dtype == torch.float32
+    assert strategy.loss.isfinite()
+    strategy.loss.backward()
+    assert pretrained.head[-1].weight.grad.any()
+
+
+def noting(loss, types):
+    """A loss of two tensors, the types of which are noted."""
+
+    def noted(*arguments):
+        types.extend(each.dtype for each in arguments[-2:])
+        return loss(*arguments)
+
+    return noted
+
+
 def test_a_pretrained_start_keeps_its_features_from_the_first_experience_on(pretrained, asked):
     plugin, strategy = Distillation(LAYOUT, ones(), features=3.0), Strategy(pretrained)
     strategy.learn(plugin)

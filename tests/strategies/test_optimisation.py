@@ -11,10 +11,10 @@ from torch.optim import AdamW
 
 from onehead_avl.evaluation.plugins import evaluator
 from onehead_avl.kinds.kind import kind_of
-from onehead_avl.model.backbones import TAPS
 from onehead_avl.model.criterion import MultiTaskLoss
 from onehead_avl.model.layout import layout_of_heads
 from onehead_avl.model.network import OneHeadNet
+from onehead_avl.model.torchvision_backbone import TAPS
 from scenarios.experience import Stream
 from scenarios.stream import avalanche_benchmark
 from strategies.build import build
@@ -224,6 +224,14 @@ def test_a_pretrained_backbone_learns_beyond_stride_8_and_for_classification_not
 def test_what_is_frozen_of_every_backbone_ends_at_stride_8(name):
     backbone = OneHeadNet(LAYOUT, name, pretrained=True, channels=16).backbone
     assert backbone.stem(torch.zeros(1, 3, 64, 64)).shape == (1, backbone.channels[0], 8, 8)
+
+
+def test_what_is_frozen_of_a_network_of_timm_ends_at_stride_8():
+    model = OneHeadNet(LAYOUT, "timm:test_efficientnet", pretrained=True, channels=16)
+    stages = tuple(f"backbone.features.{stage}." for stage in ("conv_stem", "bn1", "blocks.0", "blocks.1", "blocks.2"))
+    wanted = [name for name, _ in model.named_parameters() if name.startswith(stages)]
+    assert frozen(model, [SEG]) == wanted
+    assert len(frozen(model, [CLS])) > len(wanted) > 10
 
 
 def test_a_random_start_learns_everything():

@@ -13,6 +13,7 @@ from torch.optim import AdamW
 from onehead_avl.checkpoint.graph import Unsavable, encode, restore
 from onehead_avl.kinds.kind import kind_of
 from onehead_avl.model.layout import layout_of_heads
+from onehead_avl.model.timm_backbone import TimmBackbone
 from onehead_avl.system.savable import FUNCTIONS, MADE, full_name
 from onehead_avl.system.views import VIEWS
 from scenarios.drawn.embedded import drawn, drawn_classes
@@ -172,6 +173,17 @@ def test_a_memory_comes_back_with_the_transforms_of_its_modes(made, pictures, mo
 
 def shown(dataset):
     return torch.stack([dataset[i][0] for i in range(len(dataset))])
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_convnext"])
+def test_networks_of_timm_come_back_one_as_a_copy_of_the_other(name):
+    one, other = (SimpleNamespace(model=TimmBackbone(f"timm:{name}", pretrained=False)) for _ in range(2))
+    one.teacher, other.teacher = TimmBackbone(f"timm:{name}", pretrained=False), None
+    restore(saved(one), other, copy.deepcopy(other.model))
+    image = torch.randn(1, 3, 32, 32)
+    for wanted, found in ((one.model, other.model), (one.teacher, other.teacher)):
+        assert all(torch.equal(*pair) for pair in zip(wanted(image), found(image), strict=True))
+    assert not torch.equal(other.model(image)[0], other.teacher(image)[0])
 
 
 def test_what_cannot_be_saved_is_named():

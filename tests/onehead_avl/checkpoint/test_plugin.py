@@ -2,8 +2,10 @@
 
 import json
 import signal
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 import onehead_avl.runs.identity
 import onehead_avl.runs.learn
@@ -108,6 +110,18 @@ def test_a_stopped_run_says_how_to_continue_and_continues(command, stop_after, t
     assert differences(tmp_path, "stopped", "whole") == []
     assert not (tmp_path / "stopped" / "run" / "checkpoints").exists()
     assert "nothing to continue" in command("stopped", "--resume").out
+
+
+def test_a_run_on_a_network_of_timm_continues(command, stop_after, tmp_path):
+    arguments = ("--backbone", "timm:test_resnet", "--strategy", "onehead", "--order", "seg", "cls")
+    assert command("whole", *arguments).status == 0
+    stop_after(7)
+    assert command("stopped", *arguments).status == 143
+    answer = command("stopped", *arguments, "--resume")
+    assert answer.status == 0, answer.err
+    assert "cannot be resumed" not in answer.err
+    assert "begins anew" not in answer.err
+    assert differences(tmp_path, "stopped", "whole") == []
 
 
 @pytest.mark.parametrize(
@@ -296,3 +310,19 @@ def test_checkpoints_of_epochs_that_are_too_short_for_them_are_left_out(command,
     monkeypatch.setattr(plugin, "SHARE", float("inf"))
     assert command("all", "--checkpoint-every", "99").status == 0
     assert saves == ["latest", "latest", "stage0", "latest", "latest", "stage1", "latest", "latest", "stage2"]
+
+
+class OfSinglePrecision(torch.Tensor):
+    """Pictures on a device that has no double precision, until they are copied from it."""
+
+    def double(self):
+        raise TypeError("no float64 here")
+
+    def cpu(self):
+        return self.as_subclass(torch.Tensor)
+
+
+def test_pictures_are_told_apart_on_a_device_without_double_precision():
+    pictures = torch.rand(2, 3, 4, 4)
+    found = plugin._picture_sums(SimpleNamespace(mb_x=pictures.as_subclass(OfSinglePrecision)))
+    assert torch.equal(found, pictures.double().sum(dim=(1, 2, 3)))

@@ -186,3 +186,17 @@ def test_measuring_counts_a_data_set_from_zero(layout, counted, pictures, batch_
     found = measure(Fixed(output), samples, layout.parts[CLS], metric, batch_size)
     assert len(metric) == PICTURES
     assert found == metric.result() == expected
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_an_output_of_half_precision_is_measured_in_float32(layout, pictures, task, dtype, monkeypatch):
+    output, targets = pictures(task)
+    part, output = layout.parts[task], output.to(dtype)
+    metric, wanted = (part.kind.metric(part.classes) for _ in range(2))
+    wanted.update(part.of(output.float()), Target.cat(targets))
+    count, counted = metric.count, []
+    monkeypatch.setattr(metric, "count", lambda logits, target: counted.append(logits.dtype) or count(logits, target))
+    samples = [(torch.zeros(3, 8, 8), target) for target in targets]
+    assert measure(Fixed(output), samples, part, metric, batch_size=5) == wanted.result()
+    assert set(counted) == {torch.float32}

@@ -9,7 +9,15 @@ from avalanche.training.supervised import Naive
 from torch import nn
 
 from onehead_avl.errors import UsageError
-from onehead_avl.evaluation.plugins import LossScore, MeanLoss, ReplayedSamples, evaluator, measured, metric_plugins
+from onehead_avl.evaluation.plugins import (
+    ExperienceScore,
+    LossScore,
+    MeanLoss,
+    ReplayedSamples,
+    evaluator,
+    measured,
+    metric_plugins,
+)
 from onehead_avl.kinds.classification import Classification, TopAccuracy
 from onehead_avl.kinds.kind import Metric, MetricName, kind_of
 from onehead_avl.model.layout import layout_of_heads
@@ -453,3 +461,16 @@ def test_values_stay_until_their_experience_is_evaluated_again():
     assert top1(run) == {"e0": 0.75, "e1": 0.25}
     run.strategy.eval(run.benchmark.test_stream[:1])
     assert top1(run) == {"e0": 0.25, "e1": 0.25}
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_an_output_of_half_precision_is_counted_in_float32(layout, blank, dtype):
+    output = blank(2, 4, 4).to(dtype)
+    part = layout.parts[SEG]
+    score = ExperienceScore(part.kind.metric(part.classes), SEG, layout)
+    counted = []
+    score.metric.count = lambda logits, target: counted.append(logits)
+    score.update(SimpleNamespace(mb_output=output, mb_y=None))
+    (logits,) = counted
+    assert logits.dtype == torch.float32
+    assert torch.equal(logits, part.of(output).float())

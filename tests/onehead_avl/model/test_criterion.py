@@ -130,6 +130,21 @@ def test_an_experience_that_the_layout_does_not_have_is_refused(layout, noise, r
         MultiTaskLoss(layout, reduction)(noise(2), target)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_the_losses_of_an_output_of_half_precision_are_computed_in_float32(layout, noise, dtype, reduction):
+    loss, target = MultiTaskLoss(layout, reduction), mixture()
+    output = noise(6).to(dtype).requires_grad_()
+    wanted = loss(output.detach().float(), target)
+    with torch.autocast("cpu", dtype):
+        found = loss(output, target)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, wanted)
+    found.sum().backward()
+    assert output.grad.dtype == dtype
+    assert all(output.grad[target.of(task)].any() for task in TASKS)
+
+
 def test_losses_are_finite_whatever_the_network_says(layout, loss):
     for value in (-1e4, 1e4):
         output = torch.full((6, layout.channels, 4, 4), value, requires_grad=True)

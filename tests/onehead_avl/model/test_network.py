@@ -6,9 +6,9 @@ from torch import nn
 from onehead_avl.errors import UsageError, WeightsError
 from onehead_avl.kinds.detection import detections, split
 from onehead_avl.kinds.kind import kind_of
-from onehead_avl.model.backbones import TAPS
 from onehead_avl.model.layout import layout_of_heads
 from onehead_avl.model.network import FPN, OneHeadNet
+from onehead_avl.model.torchvision_backbone import TAPS
 
 FULL = layout_of_heads(
     [

@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import sys
 
@@ -9,9 +10,11 @@ from safetensors.torch import save_file
 from onehead_avl.errors import OutputError, UsageError, WeightsError
 from onehead_avl.kinds.classification import Classification
 from onehead_avl.kinds.kind import kind_of
+from onehead_avl.model.criterion import MultiTaskLoss
 from onehead_avl.model.layout import layout_of_heads
 from onehead_avl.model.network import OneHeadNet
 from onehead_avl.model.saved import load_model, save_model
+from onehead_avl.target import Target
 
 
 @pytest.fixture
@@ -41,19 +44,69 @@ def assert_refused(path):
         {"backbone": "mobilenet_v3_large"},
         {"backbone": "efficientnet_b0", "pretrained": True},
         {"channels": 64},
+        {"backbone": "timm:test_efficientnet"},
+        {"backbone": "timm:test_resnet.r160_in1k", "pretrained": True},
     ],
     ids=str,
 )
 def test_what_was_written_gives_the_same_outputs(tmp_path, layout, options):
     model = OneHeadNet(layout, **options)
-    for buffer in model.buffers():
-        if buffer.is_floating_point():
+    state = model.state_dict()
+    for name, buffer in model.named_buffers():
+        if name in state and buffer.is_floating_point():
             buffer.add_(0.1)
     save_model(tmp_path / "m.safetensors", model.train(), layout, 64, "challenge")
     loaded = load_model(tmp_path / "m.safetensors").model
     image = torch.randn(1, 3, 64, 32)
     with torch.no_grad():
         assert torch.equal(loaded(image), model.eval()(image))
+
+
+@pytest.mark.parametrize("name", ["mobilenetv3_small_100", "convnext_atto"])
+def test_a_network_of_timm_that_learned_is_the_same_after_it_was_written(tmp_path, layout, name, monkeypatch):
+    monkeypatch.setattr("timm.models._builder.load_pretrained", None)  # nothing is downloaded
+    model = OneHeadNet(layout, f"timm:{name}").train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    target = Target.single(2, (64, 64), {"label": 1})
+    MultiTaskLoss(layout)(model(torch.randn(1, 3, 64, 64)), target).backward()
+    torch.optim.SGD(model.parameters(), lr=0.1).step()
+    moved = [
+        not torch.equal(value, before[key]) for key, value in model.backbone.state_dict(prefix="backbone.").items()
+    ]
+    assert sum(moved) > len(moved) / 2
+    save_model(tmp_path / "m.safetensors", model, layout, 64, "challenge")
+    loaded = load_model(tmp_path / "m.safetensors").model
+    image = torch.randn(2, 3, 64, 32)
+    with torch.no_grad():
+        assert torch.equal(loaded(image), model.eval()(image))
+    assert loaded.backbone.name == f"timm:{name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("resnet50", "unknown backbone 'resnet50': expected one of mobilenet_v3_small, "),
+        ("timm:hf-hub:timm/resnet18", "timm has no network of that name"),
+        ("timm:test_vit", "expected features at strides 8, 16 and 32, found 16"),
+    ],
+)
+def test_a_backbone_that_is_not_there_is_named(saved, name, message):
+    _, path = saved
+    state, metadata = content_of(path)
+    save_file(
+        state, path, metadata={"onehead_avl": json.dumps(json.loads(metadata["onehead_avl"]) | {"backbone": name})}
+    )
+    with pytest.raises(WeightsError, match=message) as caught:
+        load_model(path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_a_network_of_timm_says_that_it_needs_timm(tmp_path, layout, monkeypatch):
+    path = tmp_path / "m.safetensors"
+    save_model(path, OneHeadNet(layout, "timm:test_resnet"), 64, "challenge")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(WeightsError, match=r'needs the package timm, .* pip install "onehead-avl\[timm\]"'):
+        load_model(path)
 
 
 def test_the_file_says_what_the_network_is(saved, layout):

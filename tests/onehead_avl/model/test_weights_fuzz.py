@@ -19,7 +19,8 @@ from torch import nn
 
 from onehead_avl.errors import WeightsError
 from onehead_avl.kinds.kind import kind_of
-from onehead_avl.model.backbones import Backbone, load_backbone
+from onehead_avl.model.backbone import Backbone, load_backbone
+from onehead_avl.model.backbones import build_backbone
 from onehead_avl.model.layout import layout_of_heads
 from onehead_avl.model.network import OneHeadNet
 from onehead_avl.model.saved import load_model, save_model
@@ -50,7 +51,7 @@ def whole(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
     torch.manual_seed(0)
     save_model(folder / "network", OneHeadNet(LAYOUT, channels=8), LAYOUT, 64, "mine")
-    state = Backbone("mobilenet_v3_small", pretrained=True).state_dict()
+    state = build_backbone("mobilenet_v3_small", pretrained=True).state_dict()
     save_file(state, folder / "tensors")
     torch.save(state, folder / "pickle")
     torch.save(state, folder / "old_pickle", _use_new_zipfile_serialization=False)
@@ -61,7 +62,7 @@ def whole(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def backbone() -> Backbone:
     """A backbone to load into; building one for each case would take most of the time."""
-    return Backbone("mobilenet_v3_small", pretrained=True)
+    return build_backbone("mobilenet_v3_small", pretrained=True)
 
 
 def damaged_safetensors(rng: Random, content: bytes, damage: Callable) -> bytes:

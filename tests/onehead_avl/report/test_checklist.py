@@ -224,3 +224,21 @@ def test_latency_is_measured_in_eval_mode_and_leaves_the_model_as_it_was(trainin
     assert set(seen) == {((1, 3, 512, 512), False, False)}
     assert len(seen) > 3
     assert model.training is training
+
+
+def test_latency_waits_for_the_device_every_time(monkeypatch):
+    waited = []
+    monkeypatch.setattr("onehead_avl.report.checklist.synchronise", waited.append)
+
+    class Silent(nn.Module):
+        layout = layout_of(seg=3)
+
+        def forward(self, image):
+            assert len(waited) == self.seen
+            self.seen += 1
+            return torch.zeros(1, self.layout.channels, 64, 64)
+
+    model = Silent()
+    model.seen = 0
+    latency(model, torch.device("cpu"), repeats=3)
+    assert waited == [torch.device("cpu")] * model.seen

@@ -36,6 +36,8 @@ def finding(*found, **values):
         {"metric": ("own:Metric",), "logger": ("tensorboard", "wandb", "own:Logger")},
         {"holdout": 0.2, "early_stopping": 3},
         {"start_from": Path(__file__), "keep_stages": True},
+        {"device": "cuda:3"},
+        {"backbone": "timm:resnet18"},
         {"image_size": 32, "batch_size": 1, "replay_size": 1, "replay_batch": 1, "eval_every": 0, "epochs": (1,)},
     ],
 )
@@ -100,6 +102,12 @@ WRONG = {
     "no size": ({"image_size": 0}, "--image-size expects at least 32, got 0"),
     "negative size": ({"image_size": -32}, "--image-size expects at least 32, got -32"),
     "data": ({"data": Path("nowhere")}, "--data expects a folder, found none at nowhere"),
+    "backbone": (
+        {"backbone": "vgg"},
+        "unknown backbone 'vgg': expected one of mobilenet_v3_small, mobilenet_v3_large, efficientnet_b0, or timm:NAME "
+        "for one of timm's",
+    ),
+    "device": ({"device": "tpu"}, "--device expects auto, cpu, cuda, cuda:N or mps, got 'tpu'"),
     "backbone_weights": (
         {"backbone_weights": "no.pth"},
         "--backbone-weights expects imagenet, none or an existing file, found no file at no.pth",
@@ -177,7 +185,7 @@ def test_all_wrong_values_are_found_at_once():
         "replay_size",
         "replay_batch",
     )
-    cases += ("eval_every", "odd size", "data", "backbone_weights")
+    cases += ("eval_every", "odd size", "data", "backbone", "device", "backbone_weights")
     values = {name: value for case in cases for name, value in WRONG[case][0].items()}
     assert sorted(finding(**values).split("; ")) == sorted(WRONG[case][1] for case in cases)
 

@@ -1,27 +1,91 @@
+import importlib.metadata
+
 import pytest
+import timm
 import torch
 
 from onehead_avl.errors import UsageError
-from onehead_avl.system.device import choose_device
+from onehead_avl.system.device import choose_device, environment, synchronise
+
+CPU = torch.device("cpu")
 
 
-@pytest.fixture(params=[True, False])
-def gpu(request, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: request.param)
-    return request.param
+@pytest.fixture
+def machine(monkeypatch):
+    """Make this machine one with so many GPUs, or a Mac."""
+
+    def machine(gpus=0, mac=False):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"card {device.index or 0}")
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mac)
+        monkeypatch.setattr(torch.backends.mps, "get_name", lambda: "Apple M9", raising=False)
+
+    return machine
 
 
-def test_cpu_is_always_there(gpu):
-    assert choose_device("cpu") == torch.device("cpu")
+@pytest.mark.parametrize(
+    ("there", "name", "device"),
+    [
+        ({}, "auto", "cpu"),
+        ({"mac": True}, "auto", "mps"),
+        ({"gpus": 2}, "auto", "cuda"),
+        ({"gpus": 1, "mac": True}, "auto", "cuda"),
+        ({}, "cpu", "cpu"),
+        ({"gpus": 2, "mac": True}, "cpu", "cpu"),
+        ({"gpus": 1}, "cuda", "cuda"),
+        ({"gpus": 1}, "cuda:0", "cuda:0"),
+        ({"gpus": 12}, "cuda:11", "cuda:11"),
+        ({"gpus": 1, "mac": True}, "mps", "mps"),
+    ],
+)
+def test_a_device_that_is_there_is_chosen(machine, there, name, device):
+    machine(**there)
+    assert choose_device(name) == torch.device(device)
 
 
-def test_auto_takes_a_gpu_where_there_is_one(gpu):
-    assert choose_device("auto") == torch.device("cuda" if gpu else "cpu")
+@pytest.mark.parametrize(
+    ("there", "name", "message"),
+    [
+        ({}, "cuda", "--device cuda: expected a GPU, found none; use --device cpu"),
+        ({"mac": True}, "cuda:1", "--device cuda:1: expected a GPU, found none; use --device cpu"),
+        ({"gpus": 1}, "cuda:1", "--device cuda:1: expected a GPU that is there, found 1; use one of cuda:0"),
+        ({"gpus": 2}, "cuda:2", "--device cuda:2: expected a GPU that is there, found 2; use one of cuda:0, cuda:1"),
+        ({"gpus": 2}, "mps", "--device mps: expected a Mac with a GPU of its own, found none; use --device cpu"),
+        ({"gpus": 2}, "cuda:-1", "--device expects auto, cpu, cuda, cuda:N or mps, got 'cuda:-1'"),
+    ],
+)
+def test_a_device_must_be_there_to_be_asked_for(machine, there, name, message):
+    machine(**there)
+    with pytest.raises(UsageError) as caught:
+        choose_device(name)
+    assert str(caught.value) == message
 
 
-def test_a_gpu_must_exist_to_be_asked_for(gpu):
-    if gpu:
-        assert choose_device("cuda") == torch.device("cuda")
-    else:
-        with pytest.raises(UsageError, match="expected a GPU, found none; use --device cpu"):
-            choose_device("cuda")
+@pytest.mark.parametrize(
+    ("device", "name"), [("cpu", "cpu"), ("cuda", "card 0"), ("cuda:1", "card 1"), ("mps", "Apple M9")]
+)
+def test_the_environment_names_the_device(machine, device, name):
+    machine(gpus=2, mac=True)
+    assert environment(torch.device(device))["device"] == name
+
+
+def test_a_mac_that_pytorch_cannot_name_is_named_by_its_kind(machine, monkeypatch):
+    machine(mac=True)
+    monkeypatch.delattr(torch.backends.mps, "get_name")
+    assert environment(torch.device("mps"))["device"] == "mps"
+
+
+@pytest.mark.parametrize(("device", "waited"), [("cpu", []), ("cuda:1", ["cuda:1"]), ("mps", ["mps"])])
+def test_what_computes_beside_the_program_is_waited_for(monkeypatch, device, waited):
+    found = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: found.append(str(device)))
+    monkeypatch.setattr(torch.mps, "synchronize", lambda: found.append("mps"))
+    synchronise(torch.device(device))
+    assert found == waited
+
+
+def test_the_environment_names_the_version_of_timm_where_there_is_one(monkeypatch):
+    assert environment(CPU)["timm"] == timm.__version__
+    monkeypatch.setattr(importlib.metadata, "distributions", lambda name: iter(()))
+    assert "timm" not in environment(CPU)

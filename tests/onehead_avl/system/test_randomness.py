@@ -30,3 +30,21 @@ def test_a_state_is_read_from_a_file_without_running_code():
     file.seek(0)
     set_random_state(torch.load(file, weights_only=True))
     assert draws() == wanted
+
+
+def test_the_gpu_of_a_mac_goes_on_from_the_state_it_is_set_back_to(monkeypatch):
+    gpu = torch.Generator()
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.mps, "get_rng_state", gpu.get_state)
+    monkeypatch.setattr(torch.mps, "set_rng_state", gpu.set_state)
+    state = random_state()
+    wanted = torch.rand(3, generator=gpu)
+    set_random_state(state)
+    assert torch.equal(torch.rand(3, generator=gpu), wanted)
+
+
+def test_a_state_of_another_machine_leaves_the_gpu_of_a_mac_alone(monkeypatch):
+    state = random_state() | {"mps": None}
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.mps, "set_rng_state", None)
+    set_random_state(state)
