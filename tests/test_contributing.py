@@ -119,7 +119,7 @@ def test_a_strategy(new_file, monkeypatch):
     layout = layout_of_heads([("cls", "cls", kind_of("classification"), ("a", "b"))])
     model = OneHeadNet(layout, channels=16)
     sizes = {"train_mb_size": 2, "eval_mb_size": 2, "replay_size": 2, "replay_batch": 1}
-    setting = Setting(model, MultiTaskLoss(layout), evaluator(layout), torch.device("cpu"), **sizes)
+    setting = Setting(model, layout, MultiTaskLoss(layout), evaluator(layout), torch.device("cpu"), **sizes)
     strategy = build("loud", setting, options)
     assert type(strategy.plugins[0]).__name__ == "Louder"
     assert strategy.plugins[0].factor == 3.0

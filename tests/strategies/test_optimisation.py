@@ -249,7 +249,13 @@ def test_what_is_frozen_goes_by_the_pictures_that_a_strategy_trains_on(name, fro
 
     model = OneHeadNet(data.layout, pretrained=True, channels=16)
     setting = Setting(
-        model, MultiTaskLoss(model.layout), evaluator(model.layout), torch.device("cpu"), 20, 20, 4, 1, plugins=[Look()]
+        model,
+        model.layout,
+        MultiTaskLoss(model.layout),
+        evaluator(model.layout),
+        torch.device("cpu"),
+        *(20, 20, 4, 1),
+        plugins=[Look()],
     )
     strategy = build(name, setting, {name: {}})
     stream = avalanche_benchmark(data, SIZE).train_stream

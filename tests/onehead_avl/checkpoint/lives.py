@@ -134,7 +134,7 @@ if __name__ == "__main__":
     ROOT = Path(root)
     for name, described in STREAMS.items():
         (ROOT / f"{name}.yaml").write_text(described)
-    onehead_avl.runs.summary.latency = lambda model, device: 1.0  # a measurement of seconds
+    onehead_avl.runs.summary.latency = lambda model, layout, device: 1.0  # a measurement of seconds
     onehead_avl.checkpoint.plugin.SHARE = math.inf
     COUNTS.update(train=8, val=2)
     chance = random.Random(" ".join(strategies))

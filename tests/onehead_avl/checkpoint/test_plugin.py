@@ -39,7 +39,7 @@ def command(invoke, monkeypatch, tmp_path):
     monkeypatch.setitem(embedded.COUNTS, "train", 8)
     monkeypatch.setitem(embedded.COUNTS, "val", 2)
     monkeypatch.setattr(plugin, "SHARE", float("inf"))
-    monkeypatch.setattr(onehead_avl.runs.summary, "latency", lambda model, device: 1.0)
+    monkeypatch.setattr(onehead_avl.runs.summary, "latency", lambda model, layout, device: 1.0)
 
     def command(place, *arguments):
         usual = ("--epochs", "2", "--image-size", "32", "--batch-size", "4", "--replay-size", "8")

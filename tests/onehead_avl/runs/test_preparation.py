@@ -14,6 +14,8 @@ ELSEWHERE = torch.device("meta")
 @pytest.mark.parametrize("strategy", ["joint", "replay"])
 def test_the_network_is_on_the_device_before_the_strategy_evaluates_it_for_the_first_time(strategy, monkeypatch):
     monkeypatch.setattr(onehead_avl.runs.preparation, "choose_device", lambda device: ELSEWHERE)
+    # There is nothing to compute there.
+    monkeypatch.setattr(onehead_avl.runs.preparation, "require_network", lambda *arguments: None)
     for split in COUNTS:
         monkeypatch.setitem(COUNTS, split, 2)
     config = Config(strategy=(strategy,), image_size=32).resolved()
