@@ -8,7 +8,7 @@ backbone learned, and what it knows of classes is worth keeping for what is to c
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from avalanche.core import SupervisedPlugin
@@ -21,12 +21,15 @@ from onehead_avl.model.layout import Layout, Part
 from onehead_avl.model.parts import backbone_of, is_pretrained
 from onehead_avl.system.labels import labels_of
 
+Features = Tensor | Sequence[Tensor]
+"""What a backbone emits."""
+
 
 class Distillation(SupervisedPlugin):
     """Adds the distillation loss of every part of the output that was learned, and of pretrained features.
 
     Any network will do that emits the layout's channels. Features are kept of one that has a ``backbone`` which says
-    that it is ``pretrained`` and emits a list of features, the coarsest last.
+    that it is ``pretrained`` and emits features ``(B, C, H, W)``, or a list of them, the coarsest last.
 
     Args:
         layout: The channels of the output.
@@ -57,8 +60,8 @@ class Distillation(SupervisedPlugin):
         if self.teacher is not None and backbone is not None:
             self._hook = backbone.register_forward_hook(self._remember)
 
-    def _remember(self, backbone: nn.Module, images: tuple, features: list[Tensor]) -> None:
-        self._features = features[-1]
+    def _remember(self, backbone: nn.Module, images: tuple, features: Features) -> None:
+        self._features = _coarsest(features)
 
     def after_forward(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Stop to remember."""
@@ -92,7 +95,7 @@ class Distillation(SupervisedPlugin):
         if self._features_weight and is_pretrained(teacher):
             assert self._features is not None  # the hook of this forward pass has remembered them
             assert features is not None
-            yield self._features_weight * feature_distillation(self._features.float(), features[-1].float())
+            yield self._features_weight * feature_distillation(self._features.float(), features.float())
 
     def after_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Note what was learned."""
@@ -112,19 +115,21 @@ class Distillation(SupervisedPlugin):
 
 
 @torch.no_grad()
-def _asked(
-    teacher: nn.Module, strategy: SupervisedTemplate, with_output: bool
-) -> tuple[list[Tensor] | None, Tensor | None]:
+def _asked(teacher: nn.Module, strategy: SupervisedTemplate, with_output: bool) -> tuple[Tensor | None, Tensor | None]:
     """What a teacher says of the current images: its backbone's features, if it has one, and its output, if asked."""
     backbone = backbone_of(teacher)
     if not with_output:
-        return None if backbone is None else backbone(strategy.mb_x), None
-    seen: list[list[Tensor]] = []
-    hook = None if backbone is None else backbone.register_forward_hook(lambda module, images, out: seen.append(out))
+        return None if backbone is None else _coarsest(backbone(strategy.mb_x)), None
+    seen: list[Tensor] = []
+    hook = backbone and backbone.register_forward_hook(lambda module, images, out: seen.append(_coarsest(out)))
     output = avalanche_forward(teacher, strategy.mb_x, strategy.mb_task_id)
     if hook is not None:
         hook.remove()
     return (seen[-1] if seen else None), output
+
+
+def _coarsest(features: Features) -> Tensor:
+    return features if isinstance(features, Tensor) else features[-1]
 
 
 def feature_distillation(features: Tensor, teacher: Tensor) -> Tensor:
