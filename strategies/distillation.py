@@ -121,7 +121,9 @@ def _asked(teacher: nn.Module, strategy: SupervisedTemplate, with_output: bool) 
     if not with_output:
         return None if backbone is None else _coarsest(backbone(strategy.mb_x)), None
     seen: list[Tensor] = []
-    hook = backbone and backbone.register_forward_hook(lambda module, images, out: seen.append(_coarsest(out)))
+    hook = None
+    if backbone is not None:
+        hook = backbone.register_forward_hook(lambda module, images, out: seen.append(_coarsest(out)))
     output = avalanche_forward(teacher, strategy.mb_x, strategy.mb_task_id)
     if hook is not None:
         hook.remove()

@@ -145,7 +145,7 @@ def test_the_losses_are_weighed_and_added_to_what_was_there(pretrained):
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_outputs_of_half_precision_are_distilled_in_float32(pretrained, dtype, monkeypatch):
-    plugin, strategy = Distillation(ones(), features=1.0), Strategy(pretrained)
+    plugin, strategy = Distillation(LAYOUT, ones(), features=1.0), Strategy(pretrained)
     strategy.learn(plugin, *TASKS)
     disturb(pretrained.head)
     types = []
