@@ -12,6 +12,7 @@ from avalanche.benchmarks.utils import (
     TaskAwareSupervisedClassificationDataset,
     TaskLabels,
 )
+from avalanche.models.base_model import BaseModel
 from avalanche.training.plugins import (
     AGEMPlugin,
     FeatureDistillationPlugin,
@@ -80,6 +81,11 @@ def _copy(notes: dict[str, ParamData]) -> None:
 
 class LFL(LFLPlugin):
     """Less-forgetful learning; the layer it freezes is a convolution, where Avalanche's looks for a linear one."""
+
+    def before_training(self, strategy: SupervisedTemplate, **kwargs) -> None:
+        """Have Avalanche take the network for one of its models: it has the ``get_features`` that is asked of these."""
+        BaseModel.register(type(strategy.model))
+        super().before_training(strategy, **kwargs)
 
     def after_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Keep the model, and freeze the output layer."""

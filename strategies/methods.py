@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import torch
 from avalanche.core import SupervisedPlugin
-from avalanche.models.base_model import BaseModel
 from avalanche.training.plugins import (
     CWRStarPlugin,
     EWCPlugin,
@@ -108,7 +107,6 @@ def lwf(setting: Setting, options: Options) -> Plugins:
 
 def lfl(setting: Setting, options: Options) -> Plugins:
     """Avalanche's plugin, freezing the output convolution."""
-    BaseModel.register(type(setting.model))  # it has the get_features that LFL asks of a model
     return [LFL(options["lambda"])]
 
 

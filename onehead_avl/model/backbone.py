@@ -1,6 +1,6 @@
 """What a network is built on, and weights for it."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,7 +15,7 @@ NORM_GROUPS = 8
 """Groups of GroupNorm."""
 
 
-class Backbone(nn.Module, ABC):
+class Backbone(nn.Module):  # no ABC, of which higher, for meta-learning, cannot derive
     """What a network is built on: a network of a library that gives features at three resolutions.
 
     A pretrained backbone has BatchNorm, which stays in eval mode while training: sequential tasks would shift its

@@ -150,4 +150,5 @@ def _where(strategy: BaseTemplate, order: Sequence[str]) -> str:
     name = "" if experience is None else f" ({order[experience.current_experience]})"
     if not strategy.is_training:
         return f"in an evaluation{name}"
-    return f"in epoch {strategy.clock.train_exp_epochs + 1} of stage {strategy.clock.train_exp_counter + 1}{name}"
+    done, stage = strategy.clock.train_exp_epochs, f"stage {strategy.clock.train_exp_counter + 1}{name}"
+    return f"in epoch {done + 1} of {stage}" if done < strategy.train_epochs else f"at the end of {stage}"

@@ -92,7 +92,10 @@ def test_a_checkpoint_holds_nothing_of_it(tmp_path):
 def test_a_full_disk_is_an_error(tmp_path):
     (tmp_path / FILE).symlink_to("/dev/full")
     logger = TensorBoardLogger(tmp_path, "run", {})
-    with pytest.raises(OutputError, match=r"could not be written \(No space left on device\)"), clear_errors(tmp_path):
+    with (
+        pytest.raises(OutputError, match=r"could not be written \(No space left on device\)"),
+        clear_errors(tmp_path, str),
+    ):
         logger.after_eval(None, [])
     with pytest.raises(OSError, match="No space left") as caught:
         logger.close()

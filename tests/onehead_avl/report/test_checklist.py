@@ -240,5 +240,5 @@ def test_latency_waits_for_the_device_every_time(monkeypatch):
 
     model = Silent()
     model.seen = 0
-    latency(model, torch.device("cpu"), repeats=3)
+    latency(model, model.layout, torch.device("cpu"), repeats=3)
     assert waited == [torch.device("cpu")] * model.seen
