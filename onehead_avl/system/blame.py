@@ -7,7 +7,7 @@ from pathlib import Path
 _PROJECT = Path(__file__).resolve().parents[2]
 _OWN = tuple(_PROJECT / name for name in ("onehead_avl", "scenarios", "strategies"))
 _INSTALLED = tuple({Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")})
-_FRAMEWORK = f"{Path('avalanche')}"
+_AVALANCHE = "avalanche"
 
 
 def place_of(error: BaseException) -> str:
@@ -31,7 +31,7 @@ def _is_somebodys(file: Path) -> bool:
 
 
 def _is_avalanches(file: Path) -> bool:
-    return _FRAMEWORK in file.parts and any(file.is_relative_to(folder) for folder in _INSTALLED)
+    return any(file.is_relative_to(folder / _AVALANCHE) for folder in _INSTALLED)
 
 
 def _called(file: Path) -> str:
