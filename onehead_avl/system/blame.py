@@ -26,6 +26,15 @@ def place_of(error: BaseException) -> str:
     return "unknown code"
 
 
+def takes_part(error: BaseException) -> bool:
+    """Whether somebody's own code took part in an error.
+
+    Args:
+        error: With its traceback.
+    """
+    return any(_is_somebodys(Path(frame.filename).resolve()) for frame in traceback.extract_tb(error.__traceback__))
+
+
 def _is_somebodys(file: Path) -> bool:
     return file.is_file() and not any(file.is_relative_to(folder) for folder in (*_OWN, *_INSTALLED))
 

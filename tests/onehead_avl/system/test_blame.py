@@ -10,17 +10,19 @@ from torch import nn
 
 from onehead_avl.model.network import OneHeadNet
 from onehead_avl.system import blame
-from onehead_avl.system.blame import place_of
+from onehead_avl.system.blame import place_of, takes_part
 from onehead_avl.system.importing import import_attribute
 
 
-def place(call, *arguments, **options):
-    """The place of the error that a call raises; this test, which is somebody's own code too, is left out of it."""
-    try:
+def raised(call, *arguments, **options):
+    """The error that a call raises; this test, which is somebody's own code too, is left out of its traceback."""
+    with pytest.raises(Exception) as caught:  # noqa: PT011
         call(*arguments, **options)
-    except Exception as error:
-        return place_of(error.with_traceback(error.__traceback__.tb_next))
-    pytest.fail("no error was raised")
+    return caught.value.with_traceback(caught.value.__traceback__.tb_next)
+
+
+def place(call, *arguments, **options):
+    return place_of(raised(call, *arguments, **options))
 
 
 @pytest.fixture
@@ -97,3 +99,11 @@ def test_code_that_is_in_no_file_is_nobodys(mine):
 
 def test_an_error_that_was_never_raised_has_no_place():
     assert place_of(ValueError("made, not raised")) == "unknown code"
+
+
+def test_ones_own_code_takes_part_wherever_it_stands(mine):
+    call = mine("import json\n\ndef read():\n    return json.loads('')\n")
+    for error in (raised(call), raised(avalanche_forward, lambda x: x / 0, 1, 0)):
+        assert takes_part(error)
+    assert not takes_part(raised(json.loads, ""))
+    assert not takes_part(raised(avalanche_forward, None, 0, 0))
