@@ -68,7 +68,9 @@ class Optimisation(SupervisedPlugin):
     def is_used(self, strategy: BaseTemplate) -> bool:
         """Whether a strategy leaves its optimizer to this plugin."""
         optimizer = getattr(strategy, "optimizer", None)
-        return optimizer is self._own or (isinstance(optimizer, Handed) and not has_schedule(optimizer))
+        if isinstance(optimizer, Handed):
+            return not has_schedule(optimizer)
+        return optimizer is not None and optimizer is self._own
 
     def before_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Freeze layers, and begin with a new optimizer: its momentum belongs to the task before."""
