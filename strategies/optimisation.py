@@ -4,7 +4,8 @@ What was tried on the way to it, and what it gave, is told in ``docs/recipe.md``
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from avalanche.core import SupervisedPlugin
 from avalanche.training.templates import SupervisedTemplate
@@ -168,6 +169,16 @@ def frozen(model: nn.Module, tasks: Collection[int], freeze: str = "usual") -> l
     part = backbone if freeze == "backbone" else getattr(backbone, "stem", None)
     inside = {id(parameter) for parameter in part.parameters()} if isinstance(part, nn.Module) else set()
     return [name for name, parameter in model.named_parameters() if id(parameter) in inside]
+
+
+def absent_part(model: nn.Module, chosen: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The first of some arguments of :class:`Optimisation` that is for a part which a network lacks, and the part."""
+    backbone = backbone_of(model)
+    parts = {"backbone": backbone, "stem": getattr(backbone, "stem", None)}
+    for key, part in (("backbone_lr", "backbone"), ("freeze", chosen.get("freeze"))):
+        if key in chosen and part in parts and not isinstance(parts[part], nn.Module):
+            return key, part
+    return None
 
 
 def _whole_backbone(model: nn.Module, tasks: Collection[int]) -> bool:
