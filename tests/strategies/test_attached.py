@@ -188,5 +188,5 @@ def test_what_leads_nowhere_or_lacks_an_option_is_refused(sort):
 @pytest.mark.parametrize("sort", EACH)
 def test_an_error_of_its_own_code_is_shown(sort):
     call, _ = EACH[sort]
-    with pytest.raises(TrainingError, match="own_attached:fails could not be built: KeyError in own_attached.py, line"):
+    with pytest.raises(TrainingError, match=r"fails could not be built: KeyError in own_attached\.py, line"):
         call("own_attached:fails")

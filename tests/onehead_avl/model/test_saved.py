@@ -13,10 +13,9 @@ from onehead_avl.kinds.kind import kind_of
 from onehead_avl.model.criterion import MultiTaskLoss
 from onehead_avl.model.layout import layout_of_heads
 from onehead_avl.model.network import OneHeadNet
-from onehead_avl.model.saved import load_model, save_model
-from onehead_avl.target import Target
 from onehead_avl.model.saved import Origin, load_model, save_model
 from onehead_avl.system.importing import import_attribute
+from onehead_avl.target import Target
 
 
 @pytest.fixture
