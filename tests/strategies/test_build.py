@@ -292,9 +292,7 @@ def test_an_optimisation_that_would_change_nothing_is_refused(write, built, name
 
 
 def test_an_optimisation_of_a_named_strategy_that_learns_its_own_step_sizes_is_refused(built):
-    with pytest.raises(
-        UsageError, match=r"lamaml trains with an optimizer of its own, AdamW, so optimisation\.lr would"
-    ):
+    with pytest.raises(UsageError, match=r"lamaml trains with an optimizer of its own, .* optimisation\.lr would"):
         built("lamaml", optimisation={"lr": 0.5})
 
 

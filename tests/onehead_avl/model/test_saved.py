@@ -104,7 +104,7 @@ def test_a_backbone_that_is_not_there_is_named(saved, name, message):
 
 def test_a_network_of_timm_says_that_it_needs_timm(tmp_path, layout, monkeypatch):
     path = tmp_path / "m.safetensors"
-    save_model(path, OneHeadNet(layout, "timm:test_resnet"), 64, "challenge")
+    save_model(path, OneHeadNet(layout, "timm:test_resnet"), layout, 64, "challenge")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(WeightsError, match=r'needs the package timm, .* pip install "onehead-avl\[timm\]"'):
         load_model(path)
