@@ -474,7 +474,8 @@ def test_an_output_of_half_precision_is_counted_in_float32(layout, blank, dtype)
     score = ExperienceScore(part.kind.metric(part.classes), SEG, layout)
     counted = []
     score.metric.count = lambda logits, target: counted.append(logits)
-    score.update(SimpleNamespace(mb_output=output, mb_y=None))
+    target = Target.cat([Target.single(SEG, (8, 8))] * 2)
+    score.update(SimpleNamespace(mb_output=output, mb_y=target))
     (logits,) = counted
     assert logits.dtype == torch.float32
     assert torch.equal(logits, part.of(output).float())
