@@ -12,7 +12,7 @@ from onehead_avl.system.importing import call_attribute, import_attribute
 from strategies.avalanche_classes import refusal
 from strategies.multitask import MultiTask
 from strategies.named import Method, Option, parts_of
-from strategies.optimisation import optimisation_of
+from strategies.optimisation import absent_part, optimisation_of, whose
 from strategies.setting import Setting
 
 Options = Mapping[str, Mapping[str, Option]]
@@ -30,15 +30,21 @@ def build(name: str, setting: Setting, options: Options) -> BaseTemplate:
     Raises:
         UsageError: An import path leads nowhere, what it names is one of Avalanche's classes that cannot learn the
             stream, does not take the arguments, does not return a strategy or does not use what it is handed, or a
-            method asks for a network of another make.
+            method or a hyper-parameter asks for a network of another make.
         TrainingError: Somebody's own code raised an error.
     """
     strategy = _imported(name, setting, options) if ":" in name else _named(name, setting, options)
     if setting.optimisation and optimisation_of(strategy) is None:
         given = ", ".join(f"optimisation.{key}" for key in setting.optimisation)
         raise UsageError(
-            f"{name} trains with an optimizer of its own, {type(strategy.optimizer).__name__}, so {given} would change "
+            f"{name} trains with an optimizer of its own, {whose(strategy)['optimizer']}, so {given} would change "
             "nothing; set what it offers itself, or have it keep the optimizer that it is handed"
+        )
+    if absent := absent_part(strategy.model, setting.optimisation):
+        key, part = absent
+        raise UsageError(
+            f"{name}: optimisation.{key} expects a network with a {part}, which {type(strategy.model).__name__} does "
+            "not have; leave it out"
         )
     return strategy
 

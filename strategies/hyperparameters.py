@@ -51,7 +51,7 @@ def options_of(names: Sequence[str], settings: Sequence[str]) -> tuple[dict[str,
             wrong.append(f"--set names {target} more than once; give it one value, or several as {target}=1,10")
         seen.add(target)
         values = value.split(",")
-        if len(set(values)) < len(values):
+        if len({_parsed(each) for each in values}) < len(values):
             wrong.append(f"--set {setting}: expected different values, got one of them twice")
         for each in values:
             if name == OPTIMISATION:
@@ -70,8 +70,13 @@ def options_of(names: Sequence[str], settings: Sequence[str]) -> tuple[dict[str,
                 options[name][key] = _parsed(each)
             else:
                 wrong += _take(options[name], STRATEGIES[name].options, name, key, each, setting)
-    for path in paths:
-        wrong += missing_settings(path, options[path.rpartition(":")[2]])
+    for path, name in zip(paths, imported, strict=True):
+        wrong += missing_settings(path, options[name])
+        if name == OPTIMISATION or (name in named and STRATEGIES[name].options):
+            wrong.append(
+                f"{path}: expected another name than {name}, whose hyper-parameters could not be told from its own; "
+                "rename it"
+            )
     optimisation = everybodys | own
     return (options | {OPTIMISATION: optimisation} if optimisation else options), wrong
 

@@ -4,7 +4,8 @@ What was tried on the way to it, and what it gave, is told in ``docs/recipe.md``
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from avalanche.core import SupervisedPlugin
 from avalanche.training.templates import SupervisedTemplate
@@ -68,7 +69,9 @@ class Optimisation(SupervisedPlugin):
     def is_used(self, strategy: BaseTemplate) -> bool:
         """Whether a strategy leaves its optimizer to this plugin."""
         optimizer = getattr(strategy, "optimizer", None)
-        return optimizer is self._own or (isinstance(optimizer, Handed) and not has_schedule(optimizer))
+        if isinstance(optimizer, Handed):
+            return not has_schedule(optimizer)
+        return optimizer is not None and optimizer is self._own
 
     def before_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Freeze layers, and begin with a new optimizer: its momentum belongs to the task before."""
@@ -166,6 +169,16 @@ def frozen(model: nn.Module, tasks: Collection[int], freeze: str = "usual") -> l
     part = backbone if freeze == "backbone" else getattr(backbone, "stem", None)
     inside = {id(parameter) for parameter in part.parameters()} if isinstance(part, nn.Module) else set()
     return [name for name, parameter in model.named_parameters() if id(parameter) in inside]
+
+
+def absent_part(model: nn.Module, chosen: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The first of some arguments of :class:`Optimisation` that is for a part which a network lacks, and the part."""
+    backbone = backbone_of(model)
+    parts = {"backbone": backbone, "stem": getattr(backbone, "stem", None)}
+    for key, part in (("backbone_lr", "backbone"), ("freeze", chosen.get("freeze"))):
+        if key in chosen and part in parts and not isinstance(parts[part], nn.Module):
+            return key, part
+    return None
 
 
 def _whole_backbone(model: nn.Module, tasks: Collection[int]) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 _PROJECT = Path(__file__).resolve().parents[2]
 _OWN = tuple(_PROJECT / name for name in ("onehead_avl", "scenarios", "strategies"))
 _INSTALLED = tuple({Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")})
-_FRAMEWORK = f"{Path('avalanche')}"
+_AVALANCHE = "avalanche"
 
 
 def place_of(error: BaseException) -> str:
@@ -26,12 +26,21 @@ def place_of(error: BaseException) -> str:
     return "unknown code"
 
 
+def takes_part(error: BaseException) -> bool:
+    """Whether somebody's own code took part in an error.
+
+    Args:
+        error: With its traceback.
+    """
+    return any(_is_somebodys(Path(frame.filename).resolve()) for frame in traceback.extract_tb(error.__traceback__))
+
+
 def _is_somebodys(file: Path) -> bool:
     return file.is_file() and not any(file.is_relative_to(folder) for folder in (*_OWN, *_INSTALLED))
 
 
 def _is_avalanches(file: Path) -> bool:
-    return _FRAMEWORK in file.parts and any(file.is_relative_to(folder) for folder in _INSTALLED)
+    return any(file.is_relative_to(folder / _AVALANCHE) for folder in _INSTALLED)
 
 
 def _called(file: Path) -> str:

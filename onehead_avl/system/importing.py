@@ -3,13 +3,13 @@
 import importlib
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from onehead_avl.errors import OneHeadError, TrainingError, UsageError
-from onehead_avl.system.blame import place_of
+from onehead_avl.system.blame import place_of, takes_part
 
 _OTHER_ARGUMENTS = re.compile(
     r"unexpected keyword|missing \d+ required|multiple values|not callable|takes \d+ positional"
@@ -57,7 +57,7 @@ def call_attribute(path: str, arguments: Mapping[str, Any], options: Mapping[str
     except OneHeadError:
         raise
     except Exception as error:
-        if isinstance(error, TypeError) and _OTHER_ARGUMENTS.search(str(error)):
+        if isinstance(error, TypeError) and _is_of_the_call(error, options):
             raise UsageError(
                 f"{path} cannot be called with {', '.join([*arguments, *options]) or 'no arguments'} ({error}); "
                 "give it what is missing with --set, or correct it"
@@ -66,6 +66,18 @@ def call_attribute(path: str, arguments: Mapping[str, Any], options: Mapping[str
             f"{path} could not be built: {type(error).__name__} in {place_of(error)} ({error}); nothing was trained or "
             "written yet: correct the code, of which this is the traceback, or its options"
         ).showing(error) from error
+
+
+def _is_of_the_call(error: TypeError, options: Collection[str]) -> bool:
+    """Whether what is called takes other arguments, and not something that somebody's own code calls in turn.
+
+    That code may hand on the user's options, which it does not know itself.
+    """
+    said = str(error)
+    if not _OTHER_ARGUMENTS.search(said):
+        return False
+    handed_on = any(re.search(rf"unexpected keyword.*\b{re.escape(name)}\b", said) for name in options)
+    return handed_on or not takes_part(error)
 
 
 def _is_absent(name: str, error: Exception) -> bool:

@@ -34,6 +34,23 @@ def test_what_a_user_can_mend_is_one_line_on_stderr(capsys, error, status):
     assert capsys.readouterr() == ("working\n", "error: this is wrong; do that\n")
 
 
+@pytest.mark.parametrize(("kind", "status"), [(UsageError, 2), (TrainingError, 1)])
+def test_an_error_of_ones_own_code_is_a_sentence_first_and_then_its_traceback(capsys, kind, status):
+    try:
+        raise RuntimeError("on purpose")
+    except RuntimeError as error:
+        shown = error
+    assert run_command(raising(kind("this is wrong; do that").showing(shown))) == status
+    out, err = capsys.readouterr()
+    first, second, *rest, last = err.splitlines()
+    assert out == "working\n"
+    assert first == "error: this is wrong; do that"
+    assert second == "Traceback (most recent call last):"
+    assert 'raise RuntimeError("on purpose")' in [line.strip() for line in rest]
+    assert last == "RuntimeError: on purpose"
+    assert kind.__name__ not in err  # our own error has no traceback
+
+
 def test_an_operating_system_error_names_its_file_in_one_line(capsys, tmp_path):
     path = tmp_path / "missing"
     assert run_command(path.read_text) == 1

@@ -1,8 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from avalanche.training import plugins as avalanche_plugins
 from avalanche.training import supervised
+from torch import nn
 
 from onehead_avl.errors import UsageError
 from strategies.attached import import_plugins
@@ -10,7 +12,7 @@ from strategies.build import build
 from strategies.distillation import Distillation
 from strategies.hyperparameters import options_of
 from strategies.multitask import MultiTask
-from strategies.optimisation import Optimisation
+from strategies.optimisation import Optimisation, optimisation_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:No loggers specified")
 
@@ -206,3 +208,172 @@ def test_the_example_pulls_weights_back(setting, learn, monkeypatch, name, plugi
         return sum(float((now.detach() - before).square().sum()) for now, before in zip(new, old, strict=True))
 
     assert 0 < distance(100) < distance(0)
+
+
+# What a strategy is handed has to be used
+
+
+DROPPING = """
+    from avalanche.training.plugins import EvaluationPlugin
+    from avalanche.training.supervised import Naive
+    from torch.optim import SGD
+    from torch.optim.lr_scheduler import ExponentialLR
+
+    class OwnEvaluator(Naive):
+        def __init__(self, *, evaluator, **arguments):
+            super().__init__(evaluator=EvaluationPlugin(loggers=[]), **arguments)
+
+    class NoEvaluator(Naive):
+        def __init__(self, **arguments):
+            super().__init__(**arguments)
+            del self.evaluator
+
+    class NoPlugins(Naive):
+        def __init__(self, *, plugins, **arguments):
+            super().__init__(plugins=[], **arguments)
+
+    class SomePlugins(Naive):
+        def __init__(self, *, plugins, **arguments):
+            super().__init__(plugins=plugins[:-1], **arguments)
+
+    class OtherPlugins(Naive):
+        def __init__(self, *, plugins, **arguments):
+            super().__init__(plugins=[type(plugin)() for plugin in plugins], **arguments)
+
+    class OwnOptimizer(Naive):
+        def __init__(self, *, model, optimizer, **arguments):
+            super().__init__(model=model, optimizer=SGD(model.parameters(), lr=0.1), **arguments)
+
+    class OwnSchedule(Naive):
+        def __init__(self, **arguments):
+            super().__init__(**arguments)
+            self.schedule = ExponentialLR(self.optimizer, gamma=0.5)
+"""
+
+
+@pytest.mark.parametrize("name", ["OwnEvaluator", "NoEvaluator"])
+def test_a_strategy_that_does_not_measure_with_the_evaluator_it_is_handed_is_refused(write, built, name):
+    write("dropping", DROPPING)
+    assert sentence_of(built, f"dropping:{name}") == (
+        f"dropping:{name}: expected the strategy to measure with the evaluator that it is handed, found another or "
+        "none; hand evaluator on to Avalanche's template, and give more metrics with --metric"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "lost"),
+    [
+        ("NoPlugins", "LwFPlugin, FreshViews, Optimisation"),
+        ("SomePlugins", "Optimisation"),
+        ("OtherPlugins", "LwFPlugin, FreshViews, Optimisation"),
+    ],
+)
+def test_a_strategy_that_does_not_keep_the_plugins_it_is_handed_is_refused(write, built, name, lost):
+    write("dropping", DROPPING)
+    plugins = [avalanche_plugins.LwFPlugin()]
+    with pytest.raises(UsageError) as caught:
+        built(f"dropping:{name}", plugins=plugins)
+    assert str(caught.value) == (
+        f"dropping:{name}: expected the strategy to keep the plugins that it is handed, found that it lacks {lost}; "
+        "hand plugins on to Avalanche's template, with its own beside them"
+    )
+
+
+@pytest.mark.parametrize(("name", "optimizer"), [("OwnOptimizer", "SGD"), ("OwnSchedule", "AdamW")])
+def test_an_optimisation_that_would_change_nothing_is_refused(write, built, name, optimizer):
+    write("dropping", DROPPING)
+    with pytest.raises(UsageError) as caught:
+        built(f"dropping:{name}", optimisation={"lr": 0.1, "freeze": "none"})
+    assert str(caught.value) == (
+        f"dropping:{name} trains with an optimizer of its own, {optimizer}, so optimisation.lr, optimisation.freeze "
+        "would change nothing; set what it offers itself, or have it keep the optimizer that it is handed"
+    )
+    assert optimisation_of(built(f"dropping:{name}")) is None
+
+
+def test_an_optimisation_of_a_named_strategy_that_learns_its_own_step_sizes_is_refused(built):
+    with pytest.raises(UsageError, match=r"lamaml trains with an optimizer of its own, .* optimisation\.lr would"):
+        built("lamaml", optimisation={"lr": 0.5})
+
+
+@pytest.mark.parametrize("name", ["naive", "joint", "der", "avalanche.training.supervised:Naive"])
+def test_an_optimisation_is_that_of_the_strategy(built, name):
+    optimisation = optimisation_of(built(name, optimisation={"lr": 0.5, "weight_decay": 0.25}))
+    assert optimisation._rates == (0.5, None, 0.25)
+
+
+# Networks of another make
+
+
+class Plain(nn.Module):
+    """A network that emits the layout, and offers no more than some parts."""
+
+    def __init__(self, layout, *parts):
+        super().__init__()
+        self.layers = nn.Conv2d(3, layout.channels, 8, stride=8)
+        for part in parts:
+            setattr(self, part, nn.Identity())
+
+    def forward(self, image):
+        return self.layers(image)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "method"),
+    [
+        ("lfl", "get_features, last", "lfl"),
+        ("feature-distillation", "head", "feature-distillation"),
+        ("cwr-star", "output_layer", "cwr-star"),
+        ("replay+lfl", "get_features, last", "lfl"),
+    ],
+)
+def test_a_method_that_asks_for_more_than_a_network_has_is_refused_by_name(setting, tiny, name, asked, method):
+    options, _ = options_of([name], [])
+    given = replace(setting(), model=Plain(tiny.layout))
+    with pytest.raises(UsageError) as caught:
+        build(name, given, options)
+    assert str(caught.value) == (
+        f"strategy {method}: expected a network with {asked}, which Plain does not have; choose another strategy, or "
+        "see OneHeadNet for what these are"
+    )
+
+
+def test_only_what_is_missing_is_named(setting, tiny):
+    given = replace(setting(), model=Plain(tiny.layout, "last"))
+    assert "expected a network with get_features, which" in sentence_of(build, "lfl", given, options_of(["lfl"], [])[0])
+
+
+@pytest.mark.parametrize("name", ["naive", "replay", "onehead", "ewc", "lwf", "der"])
+def test_most_methods_ask_for_nothing_but_the_output(setting, tiny, learn, name):
+    given = replace(setting(), model=Plain(tiny.layout))
+    strategy = learn(build(name, given, options_of([name], [])[0]), 0, 1)
+    assert all(value.isfinite().all() for value in strategy.model.state_dict().values())
+
+
+@pytest.mark.parametrize(
+    ("parts", "optimisation", "key", "part"),
+    [
+        ((), {"backbone_lr": 0.1}, "backbone_lr", "backbone"),
+        ((), {"freeze": "backbone"}, "freeze", "backbone"),
+        ((), {"freeze": "stem"}, "freeze", "stem"),
+        (("backbone",), {"lr": 0.1, "freeze": "stem"}, "freeze", "stem"),
+    ],
+)
+def test_a_hyper_parameter_of_what_a_network_does_not_have_is_refused(setting, tiny, parts, optimisation, key, part):
+    given = replace(setting(optimisation=optimisation), model=Plain(tiny.layout, *parts))
+    assert sentence_of(build, "naive", given, {"naive": {}}) == (
+        f"naive: optimisation.{key} expects a network with a {part}, which Plain does not have; leave it out"
+    )
+
+
+@pytest.mark.parametrize(
+    ("parts", "optimisation"),
+    [
+        ((), {"lr": 0.1, "weight_decay": 0.0, "freeze": "none"}),
+        ((), {"freeze": "usual"}),
+        (("backbone",), {"backbone_lr": 0.1, "freeze": "backbone"}),
+    ],
+)
+def test_a_hyper_parameter_of_what_a_network_has_is_taken(setting, tiny, parts, optimisation):
+    given = replace(setting(optimisation=optimisation), model=Plain(tiny.layout, *parts))
+    assert optimisation_of(build("naive", given, {"naive": {}})) is not None

@@ -6,8 +6,10 @@ import pytest
 import torch
 from avalanche.training.plugins import SupervisedPlugin
 from avalanche.training.supervised import Naive
+from avalanche.training.templates.base import BaseTemplate
 from torch import nn
-from torch.optim import AdamW
+from torch.optim import SGD, AdamW
+from torch.optim.lr_scheduler import ExponentialLR
 
 from onehead_avl.evaluation.plugins import evaluator
 from onehead_avl.kinds.kind import kind_of
@@ -27,9 +29,11 @@ from strategies.optimisation import (
     WARMUP,
     Optimisation,
     frozen,
+    optimisation_of,
     parameter_groups,
     starting_optimizer,
     warmup_cosine,
+    whose,
 )
 from strategies.setting import Setting
 
@@ -185,7 +189,7 @@ def test_a_pretrained_backbone_learns_slower_and_a_random_one_does_not():
 
 def test_rates_and_decay_can_be_chosen(model):
     optimisation = Optimisation(lr=0.5, backbone_lr=0.25, weight_decay=0.125)
-    strategy = SimpleNamespace(model=model, train_epochs=1, dataloader=range(20), adapted_dataset=pictures_of(SEG))
+    strategy = strategy_of(model, SEG)
     optimisation.before_training_exp(strategy)
     groups = strategy.optimizer.param_groups
     assert {(group["initial_lr"], group["weight_decay"]) for group in groups} == {
@@ -193,8 +197,15 @@ def test_rates_and_decay_can_be_chosen(model):
     }
 
 
-def pictures_of(*tasks):
-    return SimpleNamespace(targets_task_labels=SimpleNamespace(uniques=set(tasks)))
+def strategy_of(model, *tasks):
+    """A strategy that is about to learn pictures with these task labels, an epoch of twenty steps."""
+    return SimpleNamespace(
+        model=model,
+        optimizer=starting_optimizer(model),
+        train_epochs=1,
+        dataloader=range(20),
+        adapted_dataset=SimpleNamespace(targets_task_labels=SimpleNamespace(uniques=set(tasks))),
+    )
 
 
 def learned_by(model):
@@ -212,7 +223,7 @@ def learned_by(model):
 )
 def test_a_pretrained_backbone_learns_beyond_stride_8_and_for_classification_not_at_all(tasks, free):
     model = OneHeadNet(LAYOUT, pretrained=True, channels=16)
-    strategy = SimpleNamespace(model=model, train_epochs=1, dataloader=range(20), adapted_dataset=pictures_of(*tasks))
+    strategy = strategy_of(model, *tasks)
     optimisation = Optimisation()
     optimisation.before_training_exp(strategy)
     assert learned_by(model) == [False] * (13 - free) + [True] * free
@@ -268,7 +279,7 @@ def test_what_is_frozen_goes_by_the_pictures_that_a_strategy_trains_on(name, fro
 def test_what_a_method_froze_stays_frozen():
     model = OneHeadNet(LAYOUT, pretrained=True, channels=16)
     model.backbone.features[1].requires_grad_(False)
-    strategy = SimpleNamespace(model=model, train_epochs=1, dataloader=range(20), adapted_dataset=pictures_of(CLS))
+    strategy = strategy_of(model, CLS)
     optimisation = Optimisation()
     optimisation.before_training_exp(strategy)
     optimisation.after_training_exp(strategy)
@@ -396,3 +407,269 @@ def test_any_strategy_of_avalanches_can_be_trained_with_it(data):
     )
     strategy.train(avalanche_benchmark(data, SIZE, ["cls"]).train_stream[0])
     assert [rates[0] for rates in watch.rates[0]] == pytest.approx([warmup_cosine(step / 2) * LR for step in range(2)])
+
+
+# Whose optimizer it is
+
+
+def half(optimizer):
+    return ExponentialLR(optimizer, gamma=0.5)
+
+
+@pytest.fixture
+def trained_by(data):
+    """A strategy whose optimizer is what a function makes of the network and of the one that it is handed."""
+
+    def trained_by(chosen, *watching):
+        model = OneHeadNet(data.layout, pretrained=True, channels=16)
+        optimisation = Optimisation()
+        strategy = Naive(
+            model=model,
+            optimizer=chosen(model, starting_optimizer(model)),
+            criterion=MultiTaskLoss(model.layout),
+            plugins=[optimisation],
+            evaluator=evaluator(model.layout),
+            train_mb_size=10,
+        )
+        strategy.plugins += watching
+        return strategy, optimisation
+
+    return trained_by
+
+
+def scheduled(model, handed):
+    half(handed)
+    return handed
+
+
+OWN = {
+    "another optimizer": (lambda model, handed: SGD(model.parameters(), lr=0.1, momentum=0.9), "SGD"),
+    "another of the same make": (lambda model, handed: AdamW(model.parameters(), lr=0.1), "AdamW"),
+    "a schedule for the one that was handed": (scheduled, "AdamW"),
+}
+
+
+def test_the_optimizer_that_is_handed_is_left_to_it(trained_by, data):
+    strategy, optimisation = trained_by(lambda model, handed: handed)
+    assert optimisation.is_used(strategy)
+    assert optimisation_of(strategy) is optimisation
+    assert whose(strategy) == {"by": "benchmark", "optimizer": "AdamW"}
+    strategy.train(avalanche_benchmark(data, SIZE, ["cls"]).train_stream[0])
+    assert optimisation.is_used(strategy)
+    assert whose(strategy) == {"by": "benchmark", "optimizer": "AdamW"}
+    assert type(strategy.optimizer) is AdamW
+
+
+@pytest.mark.parametrize(("chosen", "name"), OWN.values(), ids=OWN)
+def test_it_stands_aside_for_what_a_strategy_chose_itself(trained_by, data, chosen, name):
+    learned = []
+
+    class Look(SupervisedPlugin):
+        def after_training_iteration(self, strategy, **kwargs):
+            learned.append(learned_by(strategy.model).count(True))
+
+    watch = Watch()
+    strategy, optimisation = trained_by(chosen, watch, Look())
+    own, rate = strategy.optimizer, strategy.optimizer.param_groups[0]["lr"]
+    for _ in range(2):
+        assert not optimisation.is_used(strategy)
+        assert optimisation_of(strategy) is None
+        assert whose(strategy) == {"by": "strategy", "optimizer": name}
+        strategy.train(avalanche_benchmark(data, SIZE, ["cls"]).train_stream[0])
+    assert watch.optimizers == [own, own]
+    assert watch.rates == [[[rate]] * 2] * 2  # the schedule makes no step: nobody else does
+    assert set(learned) == {13}  # and all stages of a pretrained backbone learn
+
+
+def test_the_gradients_of_a_strategy_with_an_optimizer_of_its_own_are_not_clipped(data):
+    norms = []
+
+    class Loud(MultiTaskLoss):
+        def __call__(self, output, target):
+            return 1e6 * super().__call__(output, target)
+
+    class Look(SupervisedPlugin):
+        def before_update(self, strategy, **kwargs):
+            norms.append(nn.utils.get_total_norm([p.grad for p in strategy.model.parameters() if p.grad is not None]))
+
+    model = OneHeadNet(data.layout, channels=16)
+    own = SGD(model.parameters(), lr=0.0)
+    strategy = make(model, Look(), optimizer=own, criterion=Loud(model.layout), train_mb_size=20)
+    strategy.train(avalanche_benchmark(data, SIZE, ["seg"]).train_stream[0])
+    assert norms[0] > 10 * CLIP_NORM
+
+
+def test_it_stands_aside_for_an_optimizer_that_takes_its_place_later(trained_by, data):
+    class Replaces(SupervisedPlugin):
+        def before_training_epoch(self, strategy, **kwargs):
+            strategy.optimizer = SGD(strategy.model.parameters(), lr=0.25)
+
+    strategy, optimisation = trained_by(lambda model, handed: handed, Replaces())
+    for experience in avalanche_benchmark(data, SIZE).train_stream[:2]:
+        strategy.train(experience)
+        assert whose(strategy) == {"by": "strategy", "optimizer": "SGD"}
+        assert not optimisation.is_used(strategy)
+        assert strategy.optimizer.param_groups[0]["lr"] == 0.25
+        assert learned_by(strategy.model) == [True] * 13  # what it froze before that is released
+
+
+def test_a_strategy_without_an_optimizer_is_not_trained_by_it(setting):
+    class Alone(BaseTemplate):
+        """Learns in some other way."""
+
+    optimisation = Optimisation()
+    with pytest.warns(UserWarning, match="incompatible callbacks"):  # of this plugin, which has more than it can hear
+        strategy = Alone(model=setting().model, plugins=[optimisation])
+    assert not optimisation.is_used(strategy)
+    assert whose(strategy) == {"by": "strategy", "optimizer": "none"}
+    strategy.optimizer = None
+    assert not optimisation.is_used(strategy)
+
+
+def test_a_strategy_without_the_plugin_trains_by_itself(data):
+    model = OneHeadNet(data.layout, channels=16)
+    sizes = {"train_mb_size": 4, "evaluator": evaluator(model.layout)}
+    strategy = Naive(model=model, optimizer=starting_optimizer(model), criterion=MultiTaskLoss(model.layout), **sizes)
+    assert optimisation_of(strategy) is None
+    assert whose(strategy) == {"by": "strategy", "optimizer": "AdamW"}
+
+
+# What is frozen by choice
+
+
+@pytest.mark.parametrize(("freeze", "learned"), [("none", 13), ("stem", 9), ("backbone", 0)])
+@pytest.mark.parametrize("task", [SEG, CLS])
+def test_what_is_frozen_can_be_chosen_whatever_the_start_and_the_kind(model, freeze, learned, task):
+    strategy = strategy_of(model, task)
+    optimisation = Optimisation(freeze=freeze)
+    optimisation.before_training_exp(strategy)
+    assert learned_by(model) == [False] * (13 - learned) + [True] * learned
+    optimisation.after_training_exp(strategy)
+    assert learned_by(model) == [True] * 13
+
+
+def test_a_wrapped_network_is_frozen_as_it_is_without(model):
+    for freeze in ("usual", "none", "stem", "backbone"):
+        inside = [f"module.{name}" for name in frozen(model, [CLS], freeze)]
+        assert frozen(nn.DataParallel(model), [CLS], freeze) == inside
+
+
+@pytest.mark.parametrize("freeze", ["usual", "none", "stem", "backbone"])
+def test_a_network_without_a_backbone_has_nothing_to_freeze_and_one_rate(freeze):
+    model = nn.Sequential(nn.Conv2d(3, 8, 8, stride=8), nn.GroupNorm(2, 8), nn.Conv2d(8, LAYOUT.channels, 1))
+    assert frozen(model, [CLS], freeze) == []
+    usual = rate_and_decay(parameter_groups(model))
+    assert {rate for rate, _ in usual.values()} == {RANDOM_RATES[0]}
+    found = rate_and_decay(parameter_groups(model, lr=1.0, backbone_lr=0.5, weight_decay=0.1))
+    assert found == {
+        id(parameter): (1.0, 0.1 if name in ("0.weight", "2.weight") else 0.0)
+        for name, parameter in model.named_parameters()
+    }
+
+
+def test_a_backbone_of_ones_own_is_frozen_and_has_its_own_rate():
+    model = nn.Module()
+    model.backbone, model.head = nn.Conv2d(3, 8, 8, stride=8), nn.Conv2d(8, LAYOUT.channels, 1)
+    assert frozen(model, [CLS], "backbone") == ["backbone.weight", "backbone.bias"]
+    assert frozen(model, [CLS], "stem") == frozen(model, [CLS]) == []
+    found = rate_and_decay(parameter_groups(model, lr=1.0, backbone_lr=0.5))
+    assert {name: found[id(p)][0] for name, p in model.named_parameters()} == {
+        **{"backbone.weight": 0.5, "backbone.bias": 0.5, "head.weight": 1.0, "head.bias": 1.0},
+    }
+
+
+# Strategies that make other steps of their minibatches
+
+
+class StepsSeldom(Naive):
+    """Sums the gradients of four minibatches and then makes a step, in the template's loop."""
+
+    def optimizer_step(self):
+        if self.clock.train_exp_iterations % 4 == 3:
+            super().optimizer_step()
+
+
+class UpdatesSeldom(Naive):
+    """The same in a loop of its own, in which there is an update with every fourth minibatch only."""
+
+    def training_epoch(self, **kwargs):
+        for number, batch in enumerate(self.dataloader):
+            self.mbatch = batch
+            self._unpack_minibatch()
+            self._before_training_iteration(**kwargs)
+            self.loss = self._make_empty_loss()
+            self._before_forward(**kwargs)
+            self.mb_output = self.forward()
+            self._after_forward(**kwargs)
+            self.loss += self.criterion()
+            self._before_backward(**kwargs)
+            self.backward()
+            self._after_backward(**kwargs)
+            if number % 4 == 3:
+                self._before_update(**kwargs)
+                self.optimizer_step()
+                self._after_update(**kwargs)
+                self.optimizer.zero_grad()
+            self._after_training_iteration(**kwargs)
+
+
+class IteratesUnseen(Naive):
+    """Tells nobody of its minibatches."""
+
+    def training_epoch(self, **kwargs):
+        for batch in self.dataloader:
+            self.mbatch = batch
+            self._unpack_minibatch()
+            self.optimizer.zero_grad()
+            self.mb_output = self.forward()
+            self.loss = self.criterion()
+            self.backward()
+            self.optimizer_step()
+
+
+@pytest.mark.parametrize("template", [Naive, StepsSeldom, UpdatesSeldom, IteratesUnseen])
+def test_the_rate_ends_at_zero_however_many_updates_a_strategy_makes(data, template):
+    rates = []
+
+    class AfterEpochs(SupervisedPlugin):
+        def after_training_epoch(self, strategy, **kwargs):
+            rates.append(strategy.optimizer.param_groups[0]["lr"])
+
+    model = OneHeadNet(data.layout, channels=16)
+    strategy = template(
+        model=model,
+        optimizer=starting_optimizer(model),
+        criterion=MultiTaskLoss(model.layout),
+        plugins=[Optimisation(lr=LR), AfterEpochs()],
+        evaluator=evaluator(model.layout),
+        train_mb_size=5,
+        train_epochs=2,
+    )
+    for experience in avalanche_benchmark(data, SIZE, ["cls", "seg"]).train_stream:
+        strategy.train(experience)
+    assert rates == pytest.approx([warmup_cosine(0.5) * LR, 0.0] * 2, abs=1e-12)
+
+
+@pytest.mark.parametrize("template", [StepsSeldom, UpdatesSeldom])
+def test_the_steps_of_summed_gradients_have_the_rates_of_their_minibatches(data, template):
+    rates = []
+
+    class Noted(template):
+        def optimizer_step(self):
+            before = self.model.head[-1].bias.clone()
+            super().optimizer_step()
+            if not torch.equal(before, self.model.head[-1].bias):
+                rates.append(self.optimizer.param_groups[0]["lr"])
+
+    model = OneHeadNet(data.layout, channels=16)
+    strategy = Noted(
+        model=model,
+        optimizer=starting_optimizer(model),
+        criterion=MultiTaskLoss(model.layout),
+        plugins=[Optimisation(lr=LR)],
+        evaluator=evaluator(model.layout),
+        train_mb_size=5,
+        train_epochs=2,
+    )
+    strategy.train(avalanche_benchmark(data, SIZE, ["cls"]).train_stream[0])
+    assert rates == pytest.approx([warmup_cosine(step / 8) * LR for step in (3, 7)])

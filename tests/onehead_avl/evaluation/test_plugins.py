@@ -1,9 +1,12 @@
+import csv
 import warnings
 from types import SimpleNamespace
 
 import pytest
 import torch
+from avalanche.benchmarks import benchmark_from_datasets, with_task_labels
 from avalanche.logging import BaseLogger
+from avalanche.logging import CSVLogger as AvalancheCSVLogger
 from avalanche.training.plugins import ReplayPlugin
 from avalanche.training.supervised import Naive
 from torch import nn
@@ -309,13 +312,14 @@ class Blame(Classification):
     measured_by = (WrongShare,)
 
 
-def tiny(kinds, labels=None, heads=None):
+def tiny(kinds, labels=None, heads=None, loggers=()):
     """A strategy on a stream of the experiences e0, e1, ... with the classes a and b.
 
     Args:
         kinds: The kind of each experience.
         labels: Of the images of each experience; three of a and one of b if it is not told.
         heads: The head of each experience; one of its own if it is not told.
+        loggers: More of them.
 
     Returns:
         The strategy, its benchmark, what records the values, and ``answer``, which sets the class that the network
@@ -343,7 +347,7 @@ def tiny(kinds, labels=None, heads=None):
         criterion=ScriptedLoss(),
         train_mb_size=4,
         eval_mb_size=4,
-        evaluator=evaluator(layout, [recorder]),
+        evaluator=evaluator(layout, [recorder, *loggers]),
     )
     return SimpleNamespace(
         strategy=strategy, benchmark=avalanche_benchmark(stream, SIDE), recorder=recorder, answer=answer
@@ -475,3 +479,96 @@ def test_an_output_of_half_precision_is_counted_in_float32(layout, blank, dtype)
     (logits,) = counted
     assert logits.dtype == torch.float32
     assert torch.equal(logits, part.of(output).float())
+
+
+# Experiences that others have built: without a list of task labels, or with samples of several tasks
+
+
+def emitted_by(run, experiences, *answers):
+    """What an evaluation of experiences emits when the network gives these answers."""
+    run.answer(*answers)
+    run.recorder.take()
+    run.strategy.eval(experiences)
+    return run.recorder.take()
+
+
+def sets_of(run):
+    return [[each.dataset for each in stream] for stream in (run.benchmark.train_stream, run.benchmark.test_stream)]
+
+
+def test_experiences_without_task_labels_are_scored_and_forgotten_by_those_of_their_samples():
+    run = tiny([kind_of("classification")] * 2, labels=[(0, 0, 0, 1), (1, 1, 0, 0, 1)])
+    train, test = sets_of(run)
+    run.benchmark = benchmark_from_datasets(train=train[::-1], test=test[::-1])
+    assert not hasattr(run.benchmark.train_stream[0], "task_labels")
+    found = learn(run, (1, 1), (0, 0))  # answers to the first and the second of the definition
+    assert by_experience(found, "Top1_Exp") == {"Task001/Exp000": pytest.approx(2 / 5), "Task000/Exp001": 0.75}
+    assert by_experience(found, "Top1_Forgetting_Exp") == {"Exp000": pytest.approx(3 / 5 - 2 / 5)}
+    assert found["Top1_Forgetting_Stream/eval_phase/test_stream"] == pytest.approx(1 / 5)
+    assert by_experience(found, "Loss_Exp") == {"Exp000": pytest.approx((4 * 4 + 1 * 1) / 5), "Exp001": 4}
+    assert top1(run) == {"e0": 0.75, "e1": pytest.approx(2 / 5)}
+
+
+@pytest.mark.parametrize("labelled", [with_task_labels, lambda benchmark: benchmark], ids=["labelled", "unlabelled"])
+def test_an_experience_that_mixes_tasks_is_scored_by_the_labels_of_its_samples(labelled):
+    run = tiny([kind_of("classification")] * 2, labels=[(0, 0, 0, 1), (1, 1, 0, 0, 1)])
+    train, (first, second) = sets_of(run)
+    # Minibatches of four: two of each task, then two of the first task and one of the second.
+    mixed = first.subset([0, 3]).concat(second.subset([0, 1])).concat(first.subset([1, 2])).concat(second.subset([2]))
+    benchmark = labelled(benchmark_from_datasets(train=train, test=[mixed, second.subset([3])]))
+    found = emitted_by(run, benchmark.test_stream, 0, 1)
+    assert by_experience(found, "Top1_Exp") == {
+        "Task000/Exp000": 0.75,
+        "Task001/Exp000": pytest.approx(2 / 3),
+        "Task001/Exp001": 0.0,  # its samples are of another experience: they are not added up
+    }
+    losses = by_experience(found, "Loss_Exp").values()
+    assert list(losses) == [pytest.approx((4 * 4 + 3 * 3) / 7), 1]
+
+
+def test_what_an_experience_of_mixed_tasks_forgets_is_of_no_single_metric():
+    run = tiny([kind_of("classification")] * 2)
+    train, (first, second) = sets_of(run)
+    run.benchmark = benchmark_from_datasets(train=train, test=[first.concat(second), second])
+    found = learn(run, (0, 0), (1, 1))
+    assert by_experience(found, "Top1_Forgetting_Exp") == {}
+    assert "Top1_Forgetting_Stream/eval_phase/test_stream" not in found
+    assert by_experience(found, "Loss_Forgetting_Exp") == {"Exp000": 0.0}  # the loss is one for all tasks
+
+
+def test_replayed_samples_are_told_without_a_list_of_task_labels():
+    run = tiny([kind_of("classification")] * 2)
+    train, test = sets_of(run)
+    run.benchmark = benchmark_from_datasets(train=[train[1], train[0].concat(train[1])], test=test)
+    run.strategy.train(run.benchmark.train_stream[0])
+    assert list(by_experience(run.recorder.take(), "ReplayedSamples_Epoch").values()) == [0]
+    run.strategy.train(run.benchmark.train_stream[1])
+    assert by_experience(run.recorder.take(), "ReplayedSamples_Epoch") == {}
+
+
+# Avalanche's own loggers, which tell metrics apart by how their names begin
+
+
+@pytest.mark.parametrize("labelled", [with_task_labels, lambda benchmark: benchmark], ids=["labelled", "unlabelled"])
+def test_avalanches_own_csv_logger_writes_the_loss_and_never_what_was_forgotten_of_it(tmp_path, labelled):
+    logger = AvalancheCSVLogger(str(tmp_path))
+    run = tiny([kind_of("classification")] * 3, loggers=[logger])
+    train, test = sets_of(run)
+    run.benchmark = labelled(benchmark_from_datasets(train=train, test=test))
+    losses, forgotten = [], []
+    for price, experience in zip((1.0, 2.5, 2.0), run.benchmark.train_stream, strict=True):
+        run.strategy._criterion.price = price
+        run.strategy.train(experience)
+        run.recorder.take()
+        run.strategy.eval(run.benchmark.test_stream)
+        found = run.recorder.take()
+        losses += by_experience(found, "Loss_Exp").values()
+        forgotten += by_experience(found, "Loss_Forgetting_Exp").values()
+    logger.close()
+    with (tmp_path / "eval_results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["training_exp"], row["eval_exp"]) for row in rows] == [
+        (str(i), str(j)) for i in range(3) for j in range(3)
+    ]
+    assert [float(row["eval_loss"]) for row in rows] == losses == [4.0] * 3 + [10.0] * 3 + [8.0] * 3
+    assert forgotten == [6.0, 4.0, -2.0]

@@ -7,13 +7,14 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from onehead_avl.errors import OutputError, UsageError, WeightsError
+from onehead_avl.errors import OutputError, TrainingError, UsageError, WeightsError
 from onehead_avl.kinds.classification import Classification
 from onehead_avl.kinds.kind import kind_of
 from onehead_avl.model.criterion import MultiTaskLoss
 from onehead_avl.model.layout import layout_of_heads
 from onehead_avl.model.network import OneHeadNet
-from onehead_avl.model.saved import load_model, save_model
+from onehead_avl.model.saved import Origin, load_model, save_model
+from onehead_avl.system.importing import import_attribute
 from onehead_avl.target import Target
 
 
@@ -298,3 +299,156 @@ def test_tensors_of_another_network_are_refused(saved):
     ):
         save_file(broken, path, metadata=metadata)
         assert_refused(path)
+
+
+# Networks of another make
+
+OWN = """
+    from torch import nn
+
+    class Net(nn.Module):
+        def __init__(self, layout, width=4, slope=0.5, mode="zeros"):
+            super().__init__()
+            self.inner = nn.Conv2d(3, width, 8, stride=8, padding_mode=mode)
+            self.slope = nn.LeakyReLU(slope)
+            self.last = nn.Conv2d(width, layout.channels, 1)
+
+        def forward(self, image):
+            return self.last(self.slope(self.inner(image)))
+
+    class Tied(Net):
+        def __init__(self, layout):
+            super().__init__(layout, layout.channels)
+            self.again = nn.Conv2d(layout.channels, layout.channels, 1)
+            self.again.weight = self.last.weight
+
+        def forward(self, image):
+            return self.again(super().forward(image))
+
+    def number(layout):
+        return 3
+
+    def fails(layout):
+        raise RuntimeError("on purpose")
+"""
+OPTIONS = {"width": 6, "slope": 0.25, "mode": "zeros"}
+
+
+@pytest.fixture
+def own(write, tmp_path, layout):
+    """Save a network of another make, and give it and its file."""
+    write("own_networks", OWN)
+
+    def own(name, options=(), origin=True):
+        model = import_attribute(f"own_networks:{name}")(layout, **dict(options))
+        with torch.no_grad():
+            for value in model.parameters():
+                value.add_(torch.randn_like(value))
+        path = tmp_path / f"{name}.safetensors"
+        made = Origin(f"own_networks:{name}", dict(options)) if origin else None
+        save_model(path, model, layout, 96, "mine", made)
+        return model, path
+
+    return own
+
+
+def rewritten(path, **changes):
+    """Change the description in a file."""
+    state, metadata = content_of(path)
+    save_file(state, path, metadata={"onehead_avl": json.dumps(json.loads(metadata["onehead_avl"]) | changes)})
+
+
+@pytest.mark.parametrize(("name", "options"), [("Net", {}), ("Net", OPTIONS), ("Tied", {})], ids=str)
+def test_a_network_of_another_make_comes_back_with_its_options(own, layout, name, options):
+    model, path = own(name, options)
+    loaded = load_model(path, network=f"own_networks:{name}")
+    assert type(loaded.model) is type(model)
+    assert not loaded.model.training
+    assert (loaded.layout, loaded.image_size, loaded.stream) == (layout, 96, "mine")
+    image = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(loaded.model(image), model.eval()(image))
+
+
+def test_weights_that_two_layers_share_are_saved_and_shared_again(own):
+    model, path = own("Tied")
+    state, _ = content_of(path)
+    assert torch.equal(state["last.weight"], state["again.weight"])
+    loaded = load_model(path, network="own_networks:Tied").model
+    assert loaded.again.weight is loaded.last.weight
+    assert torch.equal(loaded.last.weight, model.last.weight)
+
+
+def test_without_what_builds_it_a_file_names_the_class_of_the_network(own):
+    _, path = own("Net", origin=False)
+    about = json.loads(content_of(path)[1]["onehead_avl"])
+    assert (about["network"], about["options"]) == ("own_networks:Net", {})
+
+
+def test_a_network_of_another_make_is_not_imported_because_a_file_says_so(own, monkeypatch):
+    _, path = own("Net")
+    monkeypatch.delitem(sys.modules, "own_networks")
+    with pytest.raises(WeightsError) as caught:
+        load_model(path)
+    assert str(caught.value) == (
+        f"{path}: the network is own_networks:Net, which is not imported because a file of weights says so; name what "
+        "builds it from the layout with --model"
+    )
+    assert "own_networks" not in sys.modules
+
+
+def test_a_name_for_our_own_network_is_refused(saved):
+    _, path = saved
+    with pytest.raises(UsageError) as caught:
+        load_model(path, network="own_networks:Net")
+    assert str(caught.value) == (
+        f"{path}: expected weights of own_networks:Net, found those of this package's network; leave it out"
+    )
+
+
+@pytest.mark.parametrize("name", ["Tied", "Net"])
+def test_a_network_with_other_tensors_is_refused(own, name):
+    _, path = own("Net", OPTIONS)
+    rewritten(path, options={})
+    with pytest.raises(WeightsError, match="found something else"):
+        load_model(path, network=f"own_networks:{name}")
+
+
+@pytest.mark.parametrize("options", [{"width": [4]}, {"width": None}, {"width": True}, {"width": {}}, [], 3, None])
+def test_options_that_are_no_numbers_or_texts_are_refused(own, options):
+    _, path = own("Net")
+    rewritten(path, options=options)
+    with pytest.raises(WeightsError, match="found something else"):
+        load_model(path, network="own_networks:Net")
+
+
+@pytest.mark.parametrize("network", [3, [], True])
+def test_a_network_that_has_no_name_is_refused(own, network):
+    _, path = own("Net")
+    rewritten(path, network=network)
+    for name in (None, "own_networks:Net"):
+        with pytest.raises(WeightsError, match="found something else"):
+            load_model(path, network=name)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "reason"),
+    [
+        ("own_networks:number", UsageError, "own_networks:number: expected a network of PyTorch's, found int"),
+        ("own_networks:fails", TrainingError, "own_networks:fails could not be built: RuntimeError in own_networks.py"),
+        ("own_networks:Nothing", UsageError, "found no such name"),
+        ("no_such_module:Net", UsageError, "cannot be imported"),
+    ],
+)
+def test_a_path_that_builds_no_network_is_refused_by_name(own, name, kind, reason):
+    _, path = own("Net")
+    with pytest.raises(kind) as caught:
+        load_model(path, network=name)
+    assert reason in str(caught.value)
+
+
+def test_options_that_the_network_does_not_take_are_refused(own):
+    _, path = own("Net")
+    rewritten(path, options={"height": 3})
+    with pytest.raises(UsageError, match=r"own_networks:Net cannot be called with layout, height \("):
+        load_model(path, network="own_networks:Net")

@@ -16,6 +16,7 @@ from onehead_avl.report.comparison import (
     as_csv,
     as_json,
     compare,
+    named_apart,
     plasticity,
     stability,
 )
@@ -349,3 +350,66 @@ def test_the_json_is_keyed_by_experience_where_metrics_have_the_same_name(near_a
     (entry,) = as_json(compare([near_and_far("naive", 0, 0.5, 0.75, 0.25)]))["entries"]
     finals = {name: of["AbsRel"]["final"]["mean"] for name, of in entry["experiences"].items()}
     assert finals == {"near": 0.75, "far": 0.25}
+
+
+# Runs of one strategy with different hyper-parameters
+
+
+def names_of(*runs):
+    """The names of runs that are told apart, of ``(strategy, options)`` each."""
+    made = [Run(strategy, CANONICAL, 0, None, "it broke", options) for strategy, options in runs]
+    named = named_apart(made)
+    assert [replace(run, strategy=strategy) for run, (strategy, _) in zip(named, runs, strict=True)] == made
+    return [run.strategy for run in named]
+
+
+def test_runs_are_told_apart_by_the_hyper_parameters_that_differ_and_by_no_others():
+    assert names_of(
+        ("ewc", {"ewc": {"lambda": 1.0, "decay": 0.5}}),
+        ("ewc", {"ewc": {"lambda": 10.0, "decay": 0.5}}),
+        ("naive", {"naive": {}}),
+        ("ewc", {"ewc": {"lambda": 1.0, "decay": 0.5}}),
+    ) == ["ewc lambda=1.0", "ewc lambda=10.0", "naive", "ewc lambda=1.0"]
+
+
+def test_other_strategies_may_have_other_values_of_an_option_of_the_same_name():
+    runs = [("ewc", {"ewc": {"lambda": 1.0}}), ("si", {"si": {"lambda": 2.0}}), ("ewc", {"ewc": {"lambda": 1.0}})]
+    assert names_of(*runs) == ["ewc", "si", "ewc"]
+
+
+def test_what_is_not_of_the_strategy_itself_is_named_with_what_it_is_of():
+    assert names_of(
+        ("replay+lwf", {"replay": {}, "lwf": {"alpha": 1.0}, "optimisation": {"lr": 0.1}}),
+        ("replay+lwf", {"replay": {}, "lwf": {"alpha": 2.0}, "optimisation": {"lr": 0.1}}),
+        ("mine:Thing", {"Thing": {"size": 1}, "Pull": {"strength": 3}}),
+        ("mine:Thing", {"Thing": {"size": 1}, "Pull": {"strength": 4}}),
+    ) == [
+        *("replay+lwf lwf.alpha=1.0", "replay+lwf lwf.alpha=2.0"),
+        *("mine:Thing Pull.strength=3", "mine:Thing Pull.strength=4"),
+    ]
+
+
+def test_a_value_that_only_some_runs_have_tells_them_from_the_usual_ones():
+    assert names_of(
+        ("naive", {"naive": {}}),
+        ("naive", {"naive": {}, "optimisation": {"lr": 0.1}}),
+        ("naive", {"naive": {}, "optimisation": {"lr": 0.1, "freeze": "stem"}}),
+    ) == ["naive", "naive optimisation.lr=0.1", "naive optimisation.lr=0.1 optimisation.freeze=stem"]
+
+
+def test_runs_of_equal_hyper_parameters_have_one_name_whatever_their_seed_and_order(naive, replay, failed):
+    assert named_apart([*naive, *replay, failed("naive", 3)]) == [*naive, *replay, failed("naive", 3)]
+    assert named_apart([]) == []
+
+
+def test_runs_that_were_told_apart_are_entries_of_their_own(finished):
+    runs = [
+        replace(finished("ewc", seed, *shifted(ROWS, 0.01 * seed)), options={"ewc": {"lambda": strength}})
+        for strength in (1.0, 10.0)
+        for seed in range(2)
+    ]
+    comparison = compare(named_apart(runs))
+    assert [(entry.strategy, [run.seed for run in entry.runs]) for entry in comparison.entries] == [
+        ("ewc lambda=1.0", [0, 1]),
+        ("ewc lambda=10.0", [0, 1]),
+    ]

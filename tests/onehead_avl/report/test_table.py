@@ -10,6 +10,7 @@ from onehead_avl.report.table import (
     per_class_table,
     results_table,
     span,
+    trained_by,
 )
 
 ROWS = ((0.5, 0.0, 0.1), (0.25, 0.25, 0.2), (0.4, 0.5, 0.75))
@@ -141,3 +142,25 @@ def test_columns_are_as_wide_as_their_widest_cell():
 def test_values_and_intervals_that_were_not_measured_are_a_dash():
     assert (number(0.0), number(None), number(0.25, "+.1%")) == ("0.0000", "-", "+25.0%")
     assert (span((0.0, 0.25)), span(None), span([0.5, 1], ".1f")) == ("0.000 .. 0.250", "-", "0.5 .. 1.0")
+
+
+BENCHMARKS = {"by": "benchmark", "optimizer": "AdamW"}
+STRATEGYS = {"by": "strategy", "optimizer": "SGD"}
+
+
+def test_whose_optimizer_updated_the_weights_is_a_sentence():
+    assert trained_by(BENCHMARKS) == "Weights are updated by the benchmark's AdamW and its schedule."
+    assert trained_by(STRATEGYS) == (
+        "Weights are updated by the strategy's own SGD, not by the benchmark's optimisation."
+    )
+    assert "own AdamW, not by the benchmark's" in trained_by(STRATEGYS | {"optimizer": "AdamW"})
+
+
+def test_the_results_table_says_whose_optimizer_it_was_where_that_is_known(record):
+    run = record("naive", 0, ROWS[0], ROWS[2], order=("seg", "cls"))
+    assert "Weights are updated" not in results_table(run)
+    for optimisation in (BENCHMARKS, STRATEGYS):
+        lines = results_table(replace(run, optimisation=optimisation)).splitlines()
+        assert lines.count(trained_by(optimisation)) == 1
+        lines.remove(trained_by(optimisation))
+        assert lines == results_table(run).splitlines()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from onehead_avl.runs.baselines import BaselineCache, single_task_of
+from onehead_avl.runs.baselines import BaselineCache, single_task_of, with_baselines
 from onehead_avl.runs.config import Config
 from onehead_avl.runs.identity import Identities
 from scenarios.experience import Stream
@@ -240,3 +240,73 @@ def test_it_lies_in_the_users_cache(stream, tmp_path, monkeypatch, results):
 def test_without_results_there_are_no_single_task_values(results):
     assert single_task_of(None) == {}
     assert single_task_of(results()) == ALONE
+
+
+# The baselines of a comparison
+
+
+@pytest.fixture
+def run_of(finished):
+    """A run with a seed that was optimised in a certain way, or in the usual one."""
+
+    def run_of(strategy, seed, score, lr=None, **values):
+        options = {strategy: {}} | ({} if lr is None else {"optimisation": {"lr": lr}})
+        rows = ((score, score, score),) * 3
+        return finished(strategy, seed, *rows, intervals={}, options=options, **values)
+
+    return run_of
+
+
+def alone(score):
+    """The single-task values of a baseline, which is as good at all."""
+    return {"seg": {"mIoU": score}, "det": {"AP50": score, "AP": score / 2}, "cls": {"Top1": score, "Top5": None}}
+
+
+KEPT = {"seg": {"mIoU": 0.75}}
+
+
+def beside(*runs):
+    """The single-task values that runs are given."""
+    given = with_baselines(runs)
+    assert [run.record.with_single_task({}) for run in given] == [run.record.with_single_task({}) for run in runs]
+    return [run.record.single_task for run in given]
+
+
+def test_each_run_is_given_the_baseline_of_its_seed(run_of):
+    runs = [
+        *(run_of("from-scratch", seed, score) for seed, score in ((0, 0.25), (1, 0.5))),
+        *(run_of(strategy, seed, 0.125, single_task=KEPT) for strategy in ("naive", "lwf") for seed in (0, 1)),
+    ]
+    assert beside(*runs) == [alone(0.25), alone(0.5)] * 3
+
+
+def test_of_several_baselines_it_is_that_which_was_optimised_alike(run_of):
+    runs = [
+        *(run_of("from-scratch", 0, score, lr) for score, lr in ((0.25, None), (0.5, 0.1), (0.75, 0.2))),
+        *(run_of("naive", 0, 0.125, lr) for lr in (0.2, None, 0.1)),
+    ]
+    assert beside(*runs)[3:] == [alone(0.75), alone(0.25), alone(0.5)]
+
+
+def test_the_only_baseline_of_a_seed_serves_all_that_are_optimised_otherwise(run_of):
+    assert (
+        beside(run_of("from-scratch", 0, 0.25), run_of("naive", 0, 0.125, 0.1), run_of("naive", 0, 0.125, 0.2))
+        == [alone(0.25)] * 3
+    )
+
+
+def test_where_several_might_be_meant_a_run_keeps_its_own(run_of):
+    several = [run_of("from-scratch", 0, 0.25, 0.1), run_of("from-scratch", 0, 0.5, 0.2)]
+    assert beside(*several, run_of("naive", 0, 0.125, single_task=KEPT))[2] == KEPT
+    alike = [run_of("from-scratch", 0, 0.25, 0.1), run_of("from-scratch", 0, 0.5, 0.1)]
+    assert beside(*alike, run_of("naive", 0, 0.125, 0.1, single_task=KEPT))[2] == KEPT
+
+
+def test_without_a_baseline_of_its_seed_a_run_keeps_its_own(run_of):
+    runs = [run_of("from-scratch", 1, 0.25), run_of("naive", 0, 0.125, single_task=KEPT), run_of("naive", 2, 0.125)]
+    assert beside(*runs)[1:] == [KEPT, {}]
+
+
+def test_what_failed_is_given_nothing_and_gives_nothing(run_of, failed):
+    runs = [failed("from-scratch", 0), run_of("naive", 0, 0.125, single_task=KEPT), failed("lwf", 0)]
+    assert with_baselines(runs) == runs

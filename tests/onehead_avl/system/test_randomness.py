@@ -2,9 +2,10 @@ import io
 import random
 
 import numpy
+import pytest
 import torch
 
-from onehead_avl.system.randomness import random_state, set_random_state
+from onehead_avl.system.randomness import random_state, set_random_state, undisturbed
 from onehead_avl.system.views import VIEWS
 
 
@@ -48,3 +49,38 @@ def test_a_state_of_another_machine_leaves_the_gpu_of_a_mac_alone(monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     monkeypatch.setattr(torch.mps, "set_rng_state", None)
     set_random_state(state)
+
+
+def disturbed():
+    """Draw from every source, and have another view."""
+    draws()
+    VIEWS.seed = 6
+
+
+def test_what_is_drawn_undisturbed_is_drawn_again(monkeypatch):
+    monkeypatch.setattr(VIEWS, "seed", 5)
+    state = random_state()
+    wanted = [draws() for _ in range(3)]
+    set_random_state(state)
+    with undisturbed():
+        disturbed()
+        with undisturbed():
+            disturbed()
+        disturbed()
+    assert [draws() for _ in range(3)] == wanted
+
+
+def test_an_error_leaves_random_numbers_undisturbed(monkeypatch):
+    monkeypatch.setattr(VIEWS, "seed", 5)
+    state = random_state()
+    wanted = draws()
+    set_random_state(state)
+
+    def fail():
+        with undisturbed():
+            disturbed()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert draws() == wanted
