@@ -97,7 +97,9 @@ def _parameters(made: Callable) -> Mapping[str, inspect.Parameter]:
 
 def _built(path: str, sort: _Sort, options: Options, arguments: Mapping[str, Any]) -> list:
     made = call_attribute(path, arguments, options.get(path.rpartition(":")[2], {}))
-    several = list(made) if isinstance(made, list | tuple) and made else [made]
+    several = list(made) if isinstance(made, list | tuple) else [made]
+    if not several:
+        raise UsageError(f"{path}: expected a {sort.name} of Avalanche's or several, found none; set what it asks for")
     for each in several:
         found = next((other for other in _SORTS if other.belongs(each)), None)
         if found is not sort:

@@ -37,7 +37,7 @@ def build(name: str, setting: Setting, options: Options) -> BaseTemplate:
     if setting.optimisation and optimisation_of(strategy) is None:
         given = ", ".join(f"optimisation.{key}" for key in setting.optimisation)
         raise UsageError(
-            f"{name} trains with an optimizer of its own, {whose(strategy)['optimizer']}, so {given} would change "
+            f"{name} trains by itself, with {whose(strategy)['optimizer']}, so {given} would change "
             "nothing; set what it offers itself, or have it keep the optimizer that it is handed"
         )
     if absent := absent_part(strategy.model, setting.optimisation):

@@ -41,6 +41,7 @@ def options_of(names: Sequence[str], settings: Sequence[str]) -> tuple[dict[str,
     everybodys: dict[str, Option] = {}
     own: dict[str, Option] = {}
     wrong, seen = [], set()
+    owners: dict[str, str] = {}
     for setting in settings:
         target, _, value = setting.partition("=")
         name, _, key = target.partition(".")
@@ -65,6 +66,11 @@ def options_of(names: Sequence[str], settings: Sequence[str]) -> tuple[dict[str,
                 )
                 break
             elif key.startswith(f"{OPTIMISATION}."):
+                if owners.setdefault(key, name) != name and _together(names, name, owners[key]):
+                    wrong.append(
+                        f"--set {setting}: {owners[key]}.{key} is set as well, and one run has one optimisation"
+                    )
+                    break
                 wrong += _take(own, _USUAL, OPTIMISATION, key[len(OPTIMISATION) + 1 :], each, setting)
             elif name in imported:
                 options[name][key] = _parsed(each)
@@ -79,6 +85,11 @@ def options_of(names: Sequence[str], settings: Sequence[str]) -> tuple[dict[str,
             )
     optimisation = everybodys | own
     return (options | {OPTIMISATION: optimisation} if optimisation else options), wrong
+
+
+def _together(names: Sequence[str], one: str, other: str) -> bool:
+    """Whether two methods are parts of one strategy."""
+    return any({one, other} <= set(name.split("+")) for name in names)
 
 
 def is_grid(settings: Sequence[str]) -> bool:

@@ -50,17 +50,21 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    """Write a module into the working directory."""
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
+    """Write a module into the working directory; what was imported of it is forgotten afterwards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    written = []
 
     def write(name: str, code: str) -> None:
-        monkeypatch.delitem(sys.modules, name, raising=False)
+        written.append(name)
+        sys.modules.pop(name, None)
         (tmp_path / f"{name}.py").write_text(dedent(code))
         importlib.invalidate_caches()
 
-    return write
+    yield write
+    for name in written:
+        sys.modules.pop(name, None)
 
 
 @pytest.fixture

@@ -285,14 +285,14 @@ def test_an_optimisation_that_would_change_nothing_is_refused(write, built, name
     with pytest.raises(UsageError) as caught:
         built(f"dropping:{name}", optimisation={"lr": 0.1, "freeze": "none"})
     assert str(caught.value) == (
-        f"dropping:{name} trains with an optimizer of its own, {optimizer}, so optimisation.lr, optimisation.freeze "
+        f"dropping:{name} trains by itself, with {optimizer}, so optimisation.lr, optimisation.freeze "
         "would change nothing; set what it offers itself, or have it keep the optimizer that it is handed"
     )
     assert optimisation_of(built(f"dropping:{name}")) is None
 
 
 def test_an_optimisation_of_a_named_strategy_that_learns_its_own_step_sizes_is_refused(built):
-    with pytest.raises(UsageError, match=r"lamaml trains with an optimizer of its own, .* optimisation\.lr would"):
+    with pytest.raises(UsageError, match=r"lamaml trains by itself, .* optimisation\.lr would"):
         built("lamaml", optimisation={"lr": 0.5})
 
 

@@ -277,3 +277,12 @@ def test_an_import_path_with_the_name_of_a_strategy_that_has_none_may_have_its_o
     options, wrong = options_of(["replay", "mine:replay", "other:ewc"], ["replay.size=3", "ewc.lambda=2"])
     assert wrong == []
     assert options == {"replay": {"size": 3}, "ewc": {"lambda": 2}}
+
+
+def test_two_parts_of_one_strategy_have_one_optimisation():
+    settings = ["ewc.optimisation.lr=1", "lwf.optimisation.lr=2"]
+    _, wrong = options_of(["ewc+lwf"], settings)
+    assert wrong == [
+        "--set lwf.optimisation.lr=2: ewc.optimisation.lr is set as well, and one run has one optimisation"
+    ]
+    assert options_of(["ewc", "lwf"], settings)[1] == []  # of two strategies, each has its own

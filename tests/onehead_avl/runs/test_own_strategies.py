@@ -103,9 +103,7 @@ def test_a_strategy_that_drops_what_it_is_handed_is_refused_before_training(
 def test_hyper_parameters_of_an_optimizer_that_is_not_used_are_refused(strategies, train_own, tmp_path):
     answer = train_own(tmp_path / "run", "--strategy", "theirs:still", "--set", "optimisation.lr=1")
     assert answer.status == 2
-    assert (
-        "theirs:still trains with an optimizer of its own, SGD, so optimisation.lr would change nothing" in answer.err
-    )
+    assert "theirs:still trains by itself, with SGD, so optimisation.lr would change nothing" in answer.err
 
 
 def test_hyper_parameters_of_the_optimisation_change_what_is_learned(train_own, tmp_path):
