@@ -67,9 +67,7 @@ def options_of(names: Sequence[str], settings: Sequence[str]) -> tuple[dict[str,
                 break
             elif key.startswith(f"{OPTIMISATION}."):
                 if owners.setdefault(key, name) != name and _together(names, name, owners[key]):
-                    wrong.append(
-                        f"--set {setting}: {owners[key]}.{key} is set as well, and one run has one optimisation"
-                    )
+                    wrong.append(f"--set {setting}: {owners[key]}.{key} is set, too, and a run has one of them")
                     break
                 wrong += _take(own, _USUAL, OPTIMISATION, key[len(OPTIMISATION) + 1 :], each, setting)
             elif name in imported:

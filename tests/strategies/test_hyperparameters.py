@@ -282,7 +282,5 @@ def test_an_import_path_with_the_name_of_a_strategy_that_has_none_may_have_its_o
 def test_two_parts_of_one_strategy_have_one_optimisation():
     settings = ["ewc.optimisation.lr=1", "lwf.optimisation.lr=2"]
     _, wrong = options_of(["ewc+lwf"], settings)
-    assert wrong == [
-        "--set lwf.optimisation.lr=2: ewc.optimisation.lr is set as well, and one run has one optimisation"
-    ]
+    assert wrong == ["--set lwf.optimisation.lr=2: ewc.optimisation.lr is set, too, and a run has one of them"]
     assert options_of(["ewc", "lwf"], settings)[1] == []  # of two strategies, each has its own
