@@ -182,9 +182,7 @@ def test_a_plugin_that_lacks_an_option_is_one_sentence():
     assert "ewc_lambda" in sentence
 
 
-@pytest.mark.parametrize(
-    ("path", "kind"), [("collections:OrderedDict", "OrderedDict"), ("fractions:Fraction", "Fraction")]
-)
+@pytest.mark.parametrize(("path", "kind"), [("collections:OrderedDict", "OrderedDict"), ("io:StringIO", "StringIO")])
 def test_what_is_no_plugin_is_one_sentence(path, kind):
     assert sentence_of(import_plugins, [path], {}) == f"{path}: expected a plugin of Avalanche's, found {kind}"
 
