@@ -28,23 +28,6 @@ VERSION = 2
 
 
 @dataclass(frozen=True)
-class SavedModel:
-    """A network with what is needed to use it.
-
-    Attributes:
-        model: The network, in eval mode.
-        layout: The channels of its output, with the experiences, their kinds and classes.
-        image_size: Side of the square it was trained on, in pixels.
-        stream: The name of the stream it learned.
-    """
-
-    model: nn.Module
-    layout: Layout
-    image_size: int
-    stream: str
-
-
-@dataclass(frozen=True)
 class Origin:
     """What builds a network that is none of this package's.
 
@@ -61,6 +44,25 @@ class Origin:
     def of(cls, model: nn.Module) -> "Origin":
         """That of a network that a strategy built by itself."""
         return cls(f"{type(model).__module__}:{type(model).__qualname__}")
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A network with what is needed to use it.
+
+    Attributes:
+        model: The network, in eval mode.
+        layout: The channels of its output, with the experiences, their kinds and classes.
+        image_size: Side of the square it was trained on, in pixels.
+        stream: The name of the stream it learned.
+        origin: What builds it; ``None`` for a network of this package.
+    """
+
+    model: nn.Module
+    layout: Layout
+    image_size: int
+    stream: str
+    origin: Origin | None = None
 
 
 def save_model(
@@ -140,7 +142,8 @@ def load_model(path: Path, kinds: Collection[str] = (), network: str | None = No
         model.load_state_dict(state)
         if not_finite(model):
             raise ValueError("numbers that are not finite")
-        return SavedModel(model.eval(), layout, about["image_size"], about["stream"])
+        origin = None if network is None else Origin(network, about["options"])
+        return SavedModel(model.eval(), layout, about["image_size"], about["stream"], origin)
     except Exception as error:  # a file that anybody may have written fails in any way
         if isinstance(error, WeightsError) or (network is not None and isinstance(error, OneHeadError)):
             raise

@@ -1,5 +1,6 @@
 """The first step of a run: everything that learns and measures is built, and nothing is written yet."""
 
+import json
 import os
 import random
 import sys
@@ -37,6 +38,7 @@ from scenarios.stream import avalanche_benchmark
 from strategies.attached import import_metrics, import_plugins
 from strategies.build import Options, build
 from strategies.hyperparameters import OPTIMISATION, options_of
+from strategies.named import Option
 from strategies.optimisation import whose
 from strategies.setting import Setting
 
@@ -178,24 +180,35 @@ def _network(config: Resolved, stream: Stream, options: Options) -> tuple[nn.Mod
     """The network of this package or of the user's, and what builds it in the second case."""
     layout = stream.layout
     own = {} if config.model is None else options.get(config.model.rpartition(":")[2], {})
-    origin = None if config.model is None else Origin(config.model, own)
     if config.start_from is not None:
-        saved = load_model(config.start_from, [each.kind.path for each in stream.experiences], config.model)
-        model, known = begin_with(saved, layout)
-        new = [part.head for part in layout.heads if part.head not in known]
-        print(
-            f"note: the network begins with {config.start_from}, which emits {', '.join(saved.layout.names)}; "
-            f"{', '.join(new) or 'nothing'} begins anew",
-            file=sys.stderr,
-        )
-        return model, origin
+        return _started(config, stream, own)
     if config.model is None:
         weights = None if config.backbone_weights == "none" else config.backbone_weights
         return OneHeadNet(layout, config.backbone, weights), None
     model = call_attribute(config.model, {"layout": layout}, own)
     if not isinstance(model, nn.Module):
         raise UsageError(f"{config.model}: expected a network of PyTorch's, found {type(model).__name__}")
-    return model, origin
+    return model, Origin(config.model, own)
+
+
+def _started(config: Resolved, stream: Stream, own: Mapping[str, Option]) -> tuple[nn.Module, Origin | None]:
+    """The network that begins with the weights of a file."""
+    assert config.start_from is not None
+    saved = load_model(config.start_from, [each.kind.path for each in stream.experiences], config.model)
+    built = {} if saved.origin is None else saved.origin.options
+    if own and own != built:
+        raise UsageError(
+            f"--start-from {config.start_from}: expected the options that its network was built with, "
+            f"{json.dumps(built)}, found {json.dumps(own)}; leave them out of --set"
+        )
+    model, known = begin_with(saved, stream.layout)
+    new = [part.head for part in stream.layout.heads if part.head not in known]
+    print(
+        f"note: the network begins with {config.start_from}, which emits {', '.join(saved.layout.names)}; "
+        f"{', '.join(new) or 'nothing'} begins anew",
+        file=sys.stderr,
+    )
+    return model, saved.origin
 
 
 def seed_everything(seed: int) -> None:

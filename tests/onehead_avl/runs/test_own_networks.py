@@ -246,3 +246,17 @@ def test_a_network_of_another_size_cannot_begin_with_other_weights(modules, trai
     answer = train_own(tmp_path / "run", "--start-from", start, "--model", "own_networks:Small", "--stream", "split6")
     assert answer.status == 2
     assert "only networks of this package can go on with other experiences" in answer.err
+
+
+def test_the_options_of_a_network_go_on_with_its_weights(modules, train_own, invoke, tmp_path):
+    options = ("--model", "own_networks:Small", "--order", "seg")
+    assert train_own(tmp_path / "first", *options, "--set", "Small.width=6").status == 0
+    start = (*options, "--start-from", tmp_path / "first" / "model.safetensors")
+    answer = train_own(tmp_path / "other", *start, "--set", "Small.width=7")
+    assert answer.status == 2
+    assert 'expected the options that its network was built with, {"width": 6}, found {"width": 7}' in answer.err
+    assert train_own(tmp_path / "second", *start).status == 0
+    weights = tmp_path / "second" / "model.safetensors"
+    assert len(load_file(weights)["deep.bias"]) == 6
+    answer = invoke(evaluate, "--weights", weights, "--model", "own_networks:Small", "--tasks", "seg")
+    assert answer.status == 0, answer.err
