@@ -28,12 +28,8 @@ RANDOM_RATES = (2e-3, 2e-3)
 CLIP_NORM = 5.0
 """Largest norm of the gradient."""
 
-
-class Handed(AdamW):
-    """The optimizer that every strategy is handed; :class:`Optimisation` puts its own in its place.
-
-    A strategy that trains with another one, or has a schedule for this one, is left to do so.
-    """
+_HANDED = "handed_by_the_benchmark"
+"""The attribute by which the optimizer that strategies are handed is known, with what it was handed with."""
 
 
 class Optimisation(SupervisedPlugin):
@@ -69,9 +65,7 @@ class Optimisation(SupervisedPlugin):
     def is_used(self, strategy: BaseTemplate) -> bool:
         """Whether a strategy leaves its optimizer to this plugin."""
         optimizer = getattr(strategy, "optimizer", None)
-        if isinstance(optimizer, Handed):
-            return not has_schedule(optimizer)
-        return optimizer is not None and optimizer is self._own
+        return is_as_handed(optimizer) or (optimizer is not None and optimizer is self._own)
 
     def before_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Freeze layers, and begin with a new optimizer: its momentum belongs to the task before."""
@@ -144,9 +138,18 @@ def optimisation_of(strategy: BaseTemplate) -> Optimisation | None:
     return next((plugin for plugin in found if plugin.is_used(strategy)), None)
 
 
-def has_schedule(optimizer: Optimizer) -> bool:
-    """Whether somebody's schedule of PyTorch's sets the rates of an optimizer: PyTorch marks its step then."""
-    return hasattr(optimizer.step, "_wrapped_by_lr_sched")
+def is_as_handed(optimizer: object) -> bool:
+    """Whether an optimizer is the one of :func:`starting_optimizer`, and nobody has changed it.
+
+    Other hyper-parameters, more parameters and a schedule of PyTorch's, which marks the optimizer's step, are changes.
+    """
+    if not isinstance(optimizer, Optimizer) or hasattr(optimizer.step, "_wrapped_by_lr_sched"):
+        return False
+    return getattr(optimizer, _HANDED, None) == _settings(optimizer)
+
+
+def _settings(optimizer: Optimizer) -> list[dict]:
+    return [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
 
 
 def frozen(model: nn.Module, tasks: Collection[int], freeze: str = "usual") -> list[str]:
@@ -186,12 +189,14 @@ def _whole_backbone(model: nn.Module, tasks: Collection[int]) -> bool:
     return layout is not None and all(layout.parts[task].kind.freezes_backbone for task in tasks)
 
 
-def starting_optimizer(model: nn.Module) -> Handed:
+def starting_optimizer(model: nn.Module) -> AdamW:
     """An optimizer to build a strategy with, until :class:`Optimisation` replaces it in the first experience.
 
     Avalanche insists on a single group of parameters before that.
     """
-    return Handed(model.parameters())
+    optimizer = AdamW(model.parameters())
+    setattr(optimizer, _HANDED, _settings(optimizer))
+    return optimizer
 
 
 def parameter_groups(
@@ -228,5 +233,4 @@ def whose(strategy: BaseTemplate) -> dict[str, str]:
     if optimisation_of(strategy) is not None:
         return {"by": "benchmark", "optimizer": AdamW.__name__}
     optimizer = getattr(strategy, "optimizer", None)
-    kind = AdamW if isinstance(optimizer, Handed) else type(optimizer)
-    return {"by": "strategy", "optimizer": "none" if optimizer is None else kind.__name__}
+    return {"by": "strategy", "optimizer": "none" if optimizer is None else type(optimizer).__name__}

@@ -84,6 +84,7 @@ class Record:
         stored_bytes: What the strategy keeps beside the model; ``None`` if that means nothing.
         environment: What numbers depend on beside the configuration.
         optimisation: Who updated the weights: ``by`` the benchmark or the strategy, and with which ``optimizer``.
+        weights_agree: Whether the saved weights by themselves emit what was evaluated; ``None`` if that is unknown.
         depends_on: All that the results depend on, by what messages call it: options, and digests of data and code.
     """
 
@@ -104,6 +105,7 @@ class Record:
     stored_bytes: int | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
     optimisation: Mapping[str, Any] = field(default_factory=dict)
+    weights_agree: bool | None = None
     depends_on: Mapping[str, Any] = field(default_factory=dict)
 
     @property

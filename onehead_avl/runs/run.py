@@ -14,6 +14,7 @@ from avalanche.training.templates.base import BaseTemplate
 from onehead_avl.checkpoint.logfiles import LogFiles, growing
 from onehead_avl.checkpoint.plugin import Checkpoints
 from onehead_avl.checkpoint.store import Store
+from onehead_avl.evaluation.agreement import LastEvaluated
 from onehead_avl.evaluation.holdout import HeldOut
 from onehead_avl.evaluation.outcomes import Scores, Stage
 from onehead_avl.evaluation.periodic import PeriodicEvaluation
@@ -134,7 +135,7 @@ def _learn(
 def _instruments(prepared: Prepared) -> list[SupervisedPlugin]:
     """The plugins that watch the strategy while it learns."""
     config, layout = prepared.config, prepared.stream.layout
-    plugins: list[SupervisedPlugin] = [FiniteLoss(layout)]
+    plugins: list[SupervisedPlugin] = [FiniteLoss(layout), LastEvaluated()]
     if config.eval_every:
         plugins.append(PeriodicEvaluation(config.eval_every, prepared.benchmark.test_stream, config.workers))
     if prepared.held_out:

@@ -1,5 +1,6 @@
 """The third step of a run: what was learned becomes a record."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,6 +9,7 @@ from avalanche.training.supervised import JointTraining
 from avalanche.training.templates.base import BaseTemplate
 from torch import nn
 
+from onehead_avl.evaluation.agreement import LastEvaluated
 from onehead_avl.evaluation.intervals import image_intervals
 from onehead_avl.evaluation.outcomes import Scores, Stage
 from onehead_avl.evaluation.plugins import counted
@@ -59,6 +61,7 @@ def summarise(
         stored_bytes=None if isinstance(strategy, JointTraining) else stored_bytes(strategy, config.image_size),
         environment=environment(prepared.device),
         optimisation=whose(strategy),
+        weights_agree=_weights_agree(prepared),
         depends_on=depends_on,
     )
     if config.described.file is not None or not applies(record):  # a file may have any name
@@ -69,6 +72,19 @@ def summarise(
 def trained_network(prepared: Prepared) -> nn.Module:
     """The network that the strategy ended with, out of a wrapper that emits the same."""
     return unwrapped(prepared.strategy.model, prepared.model, prepared.stream.layout, prepared.config.image_size)
+
+
+def _weights_agree(prepared: Prepared) -> bool | None:
+    """Whether the network that is saved emits what was evaluated; a note says so if not."""
+    plugins = [plugin for plugin in prepared.strategy.plugins if isinstance(plugin, LastEvaluated)]
+    agrees = plugins[0].agrees(trained_network(prepared)) if plugins else None
+    if agrees is False:
+        print(
+            f"note: {prepared.name} evaluates otherwise than its network does by itself: model.safetensors does not "
+            "have the values of results.json",
+            file=sys.stderr,
+        )
+    return agrees
 
 
 def _checklist(prepared: Prepared, record: Record, methods: Sequence[Method]) -> tuple[Rule, ...]:

@@ -56,6 +56,10 @@ WRAPPERS = """
 
     def scaled(model, **arguments):
         return SupervisedTemplate(model=Scaled(model), **arguments)
+
+    class Otherwise(SupervisedTemplate):
+        def forward(self):
+            return super().forward() * (1.0 if self.is_training else -1.0)
 """
 
 
@@ -260,3 +264,18 @@ def test_the_options_of_a_network_go_on_with_its_weights(modules, train_own, inv
     assert len(load_file(weights)["deep.bias"]) == 6
     answer = invoke(evaluate, "--weights", weights, "--model", "own_networks:Small", "--tasks", "seg")
     assert answer.status == 0, answer.err
+
+
+@pytest.mark.parametrize("strategy", ["replay", "joint", "from-scratch", "wrappers:parallel", "wrappers:scaled"])
+def test_results_say_that_the_saved_weights_have_the_values(strategy, modules, train_own, tmp_path):
+    answer = train_own(tmp_path / "run", "--strategy", strategy)
+    assert answer.status == 0, answer.err
+    assert results(tmp_path / "run")["weights_agree"] is True
+    assert "evaluates otherwise" not in answer.err
+
+
+def test_a_strategy_that_evaluates_otherwise_than_by_its_network_is_noted(modules, train_own, tmp_path):
+    answer = train_own(tmp_path / "run", "--strategy", "wrappers:Otherwise")
+    assert answer.status == 0, answer.err
+    assert results(tmp_path / "run")["weights_agree"] is False
+    assert "note: wrappers:Otherwise evaluates otherwise than its network does by itself" in answer.err

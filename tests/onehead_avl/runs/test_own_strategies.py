@@ -29,6 +29,10 @@ STRATEGIES = """
         own = LRSchedulerPlugin(StepLR(optimizer, 1))
         return SupervisedTemplate(optimizer=optimizer, plugins=[own, *plugins], **arguments)
 
+    def changed(optimizer, **arguments):
+        optimizer.param_groups[0].update(lr=0.0, weight_decay=0.0)
+        return SupervisedTemplate(optimizer=optimizer, **arguments)
+
     def measures_by_itself(evaluator, **arguments):
         return Naive(evaluator=EvaluationPlugin(), **arguments)
 
@@ -61,7 +65,9 @@ def results(folder):
     return json.loads((folder / "results.json").read_text())
 
 
-@pytest.mark.parametrize(("name", "optimizer"), [("still", "SGD"), ("Late", "SGD"), ("scheduled", "AdamW")])
+@pytest.mark.parametrize(
+    ("name", "optimizer"), [("still", "SGD"), ("Late", "SGD"), ("scheduled", "AdamW"), ("changed", "AdamW")]
+)
 def test_a_strategy_with_an_optimizer_or_a_schedule_of_its_own_is_trained_by_it(
     name, optimizer, strategies, train_own, tmp_path
 ):
