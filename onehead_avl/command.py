@@ -50,8 +50,8 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise _Terminated
 
 
-_ABSENT = ("no QP solver found", "higher not found")
-"""How warnings begin that the strategies which need those packages say themselves."""
+_NOISE = ("no QP solver found", "higher not found", "Avalanche is transitioning to strategy constructors")
+"""How warnings begin that strategies say themselves, or that Avalanche gives of its own code."""
 
 
 def quiet_third_parties() -> None:
@@ -60,8 +60,8 @@ def quiet_third_parties() -> None:
     Processes that this one starts keep them away, too: those that load images import Avalanche anew where processes do
     not fork, which is on most systems.
     """
-    for absent in _ABSENT:
-        warnings.filterwarnings("ignore", message=absent)
-    ours = [f"ignore:{absent}" for absent in _ABSENT]
+    for beginning in _NOISE:
+        warnings.filterwarnings("ignore", message=beginning)
+    ours = [f"ignore:{beginning}" for beginning in _NOISE]
     others = [each for each in os.environ.get("PYTHONWARNINGS", "").split(",") if each and each not in ours]
     os.environ["PYTHONWARNINGS"] = ",".join(others + ours)  # the last ones have precedence
