@@ -88,4 +88,6 @@ def _bytes(value: Any, seen: set[int], sample: int) -> int:
         return sum(_bytes(part, seen, sample) for part in value)
     if isinstance(value, _NOT_KEPT):
         return 0
-    return sum(_bytes(part, seen, sample) for part in getattr(value, "__dict__", {}).values())
+    unsaved = getattr(type(value), "UNSAVED", frozenset())  # what a continued run does without is kept for nothing later
+    held = getattr(value, "__dict__", {}).items()
+    return sum(_bytes(part, seen, sample) for name, part in held if name not in unsaved)

@@ -99,6 +99,13 @@ def test_what_belongs_to_the_moment_is_not_kept():
     assert stored(mb_output=torch.zeros(5), loss=torch.zeros(5), mbatch=[torch.zeros(5)], optimizer=None) == 0
 
 
+def test_what_a_continued_run_does_without_is_not_kept():
+    class Forgetful(Keeps):
+        UNSAVED = frozenset(("images",))
+
+    assert stored(Forgetful(images=torch.zeros(100), kept=torch.zeros(5))) == 20
+
+
 def test_the_run_around_a_strategy_is_not_kept():
     measuring = EvaluationPlugin()
     measuring.values = torch.zeros(5)
