@@ -1,6 +1,6 @@
 """What a run costs beside time: the memory of the process, and what the strategy keeps for later."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,7 @@ def _bytes(value: Any, seen: set[int], sample: int) -> int:
         return sum(_bytes(part, seen, sample) for part in value)
     if isinstance(value, _NOT_KEPT):
         return 0
-    unsaved = getattr(type(value), "UNSAVED", frozenset())  # what a continued run does without is kept for nothing later
+    # What a continued run does without is not kept for later.
+    unsaved: Collection[str] = getattr(type(value), "UNSAVED", ())
     held = getattr(value, "__dict__", {}).items()
     return sum(_bytes(part, seen, sample) for name, part in held if name not in unsaved)
