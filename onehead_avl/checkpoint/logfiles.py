@@ -29,8 +29,7 @@ class LogFiles:
         """Remove what was written since they had these sizes."""
         for name, file in self._files.items():
             file.flush()
-            if name in sizes:  # not a log that the run had not when it was interrupted
-                os.ftruncate(file.fileno(), sizes[name])
+            os.ftruncate(file.fileno(), sizes[name])
 
 
 def growing(loggers: Iterable[object], folder: Path) -> list[IO]:

@@ -6,6 +6,7 @@ from avalanche.models import avalanche_forward
 from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor, nn
 
+from onehead_avl.model.parts import device_of
 from onehead_avl.system.modes import evaluating
 from onehead_avl.system.randomness import undisturbed
 
@@ -43,8 +44,7 @@ class LastEvaluated(SupervisedPlugin):
         """Whether a network emits the same for them; ``None`` if nothing was evaluated."""
         if not self._seen:
             return None
-        parameter = next(network.parameters(), None)
-        device = torch.device("cpu") if parameter is None else parameter.device
+        device = device_of(network)
         with undisturbed(), evaluating(network):
             pairs = [
                 (avalanche_forward(network, images.to(device), tasks.to(device)).float().cpu(), output.float())

@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 from onehead_avl.evaluation.statistics import percentile_interval
 from onehead_avl.kinds.kind import Metric, Values
 from onehead_avl.model.layout import Part
+from onehead_avl.model.parts import device_of
 
 RESAMPLES = 500
 
@@ -24,7 +25,7 @@ def measure(model: nn.Module, samples: Dataset, part: Part, metric: Metric, batc
         metric: It goes on counting from zero.
         batch_size: Samples at a time.
     """
-    device = next(model.parameters()).device
+    device = device_of(model)
     metric.reset()
     for images, target, *_ in DataLoader(samples, batch_size=batch_size):
         output = avalanche_forward(model, images.to(device), target.task.to(device))

@@ -2,25 +2,21 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from avalanche.core import SupervisedPlugin
-from avalanche.evaluation.metric_results import MetricValue
-from avalanche.logging import BaseLogger
-from avalanche.training.templates import SupervisedTemplate
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard.summary import text
 
-FILE = "events.out.tfevents.metrics"
-"""TensorBoard finds event files by the middle of this name, and calls a run as the folder that its file is in."""
+from onehead_avl.logs.growing import GrowingLog
+from onehead_avl.logs.named import EVENTS
 
 
-class TensorBoardLogger(BaseLogger, SupervisedPlugin):
-    """Writes :data:`FILE`, with the number of training iterations as the horizontal axis.
+class TensorBoardLogger(GrowingLog):
+    """Writes :data:`~onehead_avl.logs.named.EVENTS`, with the number of training iterations as the horizontal axis.
 
     Avalanche's own logger begins a second file when a run is continued, beside the one that holds what is about to be
     repeated, and writes in a thread. This one writes a single file that only grows, as the other logs of a run do, so
@@ -35,8 +31,7 @@ class TensorBoardLogger(BaseLogger, SupervisedPlugin):
     UNSAVED = frozenset(("file", "_records"))
 
     def __init__(self, folder: Path, run: str, config: Mapping[str, Any]) -> None:
-        super().__init__()
-        self.file = (folder / FILE).open("ab")
+        super().__init__((folder / EVENTS).open("ab"))
         self._records = RecordWriter(self.file)
         if self.file.tell() == 0:
             self._write(file_version="brain.Event:2")
@@ -47,18 +42,6 @@ class TensorBoardLogger(BaseLogger, SupervisedPlugin):
         """Write a value; what is no number (a picture, say) is left out, as it is in ``metrics.csv``."""
         if isinstance(value, int | float):
             self._write(step=x_plot, summary=Summary(value=[Summary.Value(tag=name, simple_value=value)]))
-
-    def after_training_epoch(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):
-        """Bring the file up to date."""
-        self.file.flush()
-
-    def after_eval(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):
-        """Bring the file up to date."""
-        self.file.flush()
-
-    def close(self) -> None:
-        """Close the file."""
-        self.file.close()
 
     def _write(self, **event: Any) -> None:
         self._records.write(Event(wall_time=time.time(), **event).SerializeToString())

@@ -5,15 +5,15 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from avalanche.core import SupervisedPlugin
 from avalanche.evaluation.metric_results import MetricValue
-from avalanche.logging import BaseLogger
 from avalanche.training.templates import SupervisedTemplate
+
+from onehead_avl.logs.growing import GrowingLog
 
 COLUMNS = ("run", "seed", "strategy", "train_exp", "epoch", "eval_exp", "metric", "value", "experience")
 
 
-class TidyLogger(BaseLogger, SupervisedPlugin):
+class TidyLogger(GrowingLog):
     """Writes ``metrics.csv`` with the columns :data:`COLUMNS`.
 
     ``train_exp`` and ``epoch`` say how far training was (epochs of that experience completed), ``eval_exp`` what was
@@ -29,8 +29,7 @@ class TidyLogger(BaseLogger, SupervisedPlugin):
     """
 
     def __init__(self, folder: Path, names: Sequence[str], run: str, seed: int, strategy: str) -> None:
-        super().__init__()
-        self.file = (folder / "metrics.csv").open("a", newline="", encoding="utf-8")
+        super().__init__((folder / "metrics.csv").open("a", newline="", encoding="utf-8"))
         self._table = csv.writer(self.file, lineterminator="\n")
         self._table.writerow(COLUMNS)
         self._run = (run, seed, strategy)
@@ -53,15 +52,3 @@ class TidyLogger(BaseLogger, SupervisedPlugin):
     def before_training_iteration(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):
         """Count the epoch that is under way as completed: its values come at its end."""
         self._epoch = strategy.clock.train_exp_epochs + 1
-
-    def after_training_epoch(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):
-        """Bring the file up to date."""
-        self.file.flush()
-
-    def after_eval(self, strategy: SupervisedTemplate, metric_values: Sequence[MetricValue], **kwargs):
-        """Bring the file up to date."""
-        self.file.flush()
-
-    def close(self) -> None:
-        """Close the file."""
-        self.file.close()

@@ -1,5 +1,6 @@
 """What a network says of itself: anybody's may have a backbone and a layout, and may be wrapped."""
 
+import torch
 from torch import nn
 
 from onehead_avl.model.layout import Layout
@@ -20,3 +21,9 @@ def layout_of(model: nn.Module) -> Layout | None:
     """The layout of its output that a network, or the network in a wrapper, holds; ``None`` if it holds none."""
     found = (getattr(module, "layout", None) for module in model.modules())
     return next((layout for layout in found if isinstance(layout, Layout)), None)
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a network is; the CPU for one without parameters."""
+    parameter = next(model.parameters(), None)
+    return torch.device("cpu") if parameter is None else parameter.device

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from onehead_avl.errors import UsageError
 from onehead_avl.kinds.stride import STRIDE
 from onehead_avl.model.layout import Layout
+from onehead_avl.model.parts import device_of
 from onehead_avl.system.blame import place_of
 from onehead_avl.system.modes import evaluating
 from onehead_avl.system.randomness import undisturbed
@@ -21,8 +22,7 @@ def emitted(model: nn.Module, layout: Layout, size: int) -> Tensor:
         layout: The experiences.
         size: Side of the images in pixels.
     """
-    parameter = next(model.parameters(), None)
-    device = torch.device("cpu") if parameter is None else parameter.device
+    device = device_of(model)
     images = torch.randn(len(layout.parts), 3, size, size, generator=torch.Generator().manual_seed(0)).to(device)
     with undisturbed(), evaluating(model):
         return avalanche_forward(model, images, torch.arange(len(layout.parts), device=device))

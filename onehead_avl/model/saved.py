@@ -45,6 +45,20 @@ class Origin:
         """That of a network that a strategy built by itself."""
         return cls(f"{type(model).__module__}:{type(model).__qualname__}")
 
+    def build(self, layout: Layout) -> nn.Module:
+        """Build the network.
+
+        Raises:
+            UsageError: The path leads nowhere, takes other arguments, or what it names builds no network.
+            TrainingError: Somebody's own code raised an error.
+        """
+        model = call_attribute(self.path, {"layout": layout}, self.options)
+        if not isinstance(model, nn.Module):
+            raise UsageError(
+                f"{self.path}: expected a network of PyTorch's, found {type(model).__name__}; name another"
+            )
+        return model
+
 
 @dataclass(frozen=True)
 class SavedModel:
@@ -165,10 +179,7 @@ def _anybodys(about: Mapping[str, Any], layout: Layout, network: str) -> nn.Modu
     options = about["options"]
     if type(options) is not dict or not all(type(value) in (int, float, str) for value in options.values()):
         raise ValueError("the options of the network are no numbers or texts")
-    model = call_attribute(network, {"layout": layout}, options)
-    if not isinstance(model, nn.Module):
-        raise UsageError(f"{network}: expected a network of PyTorch's, found {type(model).__name__}; name another")
-    return model
+    return Origin(network, options).build(layout)
 
 
 def _require_forms(model: nn.Module, state: Mapping[str, Tensor]) -> None:

@@ -16,7 +16,7 @@ from onehead_avl.report.comparison_plots import plot_comparison
 from onehead_avl.report.comparison_table import console, markdown
 from onehead_avl.runs.baselines import BaselineCache, with_baselines
 from onehead_avl.runs.config import Config, Resolved
-from onehead_avl.runs.identity import Identities, other_place
+from onehead_avl.runs.identity import Identities, continued, other_place
 from onehead_avl.runs.plan import CHECKPOINTS, RESULTS, Planned, claim, ended_run, plan, record_in, runs_beside
 from onehead_avl.runs.run import run
 from onehead_avl.runs.writing import tables
@@ -94,9 +94,10 @@ def _refuse_others(runs: Sequence[Planned], identities: Identities, *, resume: b
         depends_on = identities.of(planned.config)
         if planned.results(depends_on) is None and resume:
             checkpoints = Store(planned.folder / CHECKPOINTS)
+            now = continued(planned.config, depends_on)
             for name in checkpoints.names():
                 with suppress(Damaged):  # which is said where the run is continued
-                    require_same(planned.folder, checkpoints.read(name)["identity"], depends_on)
+                    require_same(planned.folder, checkpoints.read(name)["identity"], now)
 
 
 def _refuse_others_beside(runs: Sequence[Planned], config: Config, folder: Path, identities: Identities) -> None:

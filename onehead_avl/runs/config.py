@@ -104,7 +104,7 @@ class Config:
     logger: tuple[str, ...] = option(
         (),
         f"loggers beside the benchmark's: {', '.join(LOGGERS)}, or Avalanche's and your own as module:Class",
-        Affects.NOTHING,
+        Affects.LOGS,
         nargs="+",
         action="extend",
         metavar="LOGGER",
@@ -180,7 +180,7 @@ class Config:
     eval_every: int = option(
         0,
         "also evaluate after every so many epochs of a stage, which changes nothing else; 0: only after each stage",
-        Affects.NOTHING,
+        Affects.LOGS,
         type=int,
         metavar="EPOCHS",
     )
@@ -199,7 +199,7 @@ class Config:
         metavar="N",
     )
     keep_stages: bool = option(
-        False, "also keep the weights after each stage, in stages/", Affects.NOTHING, action="store_true"
+        False, "also keep the weights after each stage, in stages/", Affects.LOGS, action="store_true"
     )
     resume: bool = option(
         False,

@@ -66,6 +66,19 @@ class Identities:
         }
 
 
+def continued(config: Resolved, depends_on: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run must have in common with the one that it continues: what results depend on, and how it is logged.
+
+    Loggers, and plugins that evaluate or write meanwhile, hold a state of their own, which a checkpoint restores.
+
+    Args:
+        config: Of the run.
+        depends_on: Of :meth:`Identities.of`.
+    """
+    values = json.loads(json.dumps(config.as_dict()))
+    return {**depends_on, **{f"--{name.replace('_', '-')}": values[name] for name in options_that(Affects.LOGS)}}
+
+
 def import_paths(config: Config) -> list[str]:
     """All that a configuration names by ``module:attribute`` and that results depend on.
 

@@ -18,6 +18,8 @@ class Affects(Enum):
     """The results of methods, and not of baselines."""
     ENTRIES = auto()
     """Which runs there are: a comparison may be added to with other values."""
+    LOGS = auto()
+    """What is written beside the results while they come about; a run that continues goes on as it began."""
     NOTHING = auto()
     """No result."""
 

@@ -190,7 +190,7 @@ def claim(folder: Path, config: Config) -> None:
     before = _read(folder / "config.json")
     if before is None:
         write_json(folder / "config.json", config.as_dict())
-    elif changed := changed_options(config, before, (Affects.NOTHING, Affects.ENTRIES)):
+    elif changed := changed_options(config, before, (Affects.NOTHING, Affects.LOGS, Affects.ENTRIES)):
         raise UsageError(
             f"--output {folder} holds a comparison that was begun with other values of {changed}; repeat these to add "
             "to it, or choose another folder"

@@ -29,7 +29,6 @@ from onehead_avl.report.cost import start_peak_memory
 from onehead_avl.report.table import trained_by
 from onehead_avl.runs.config import Resolved
 from onehead_avl.system.device import choose_device
-from onehead_avl.system.importing import call_attribute
 from onehead_avl.system.views import VIEWS
 from scenarios.dataset import EvaluationSet
 from scenarios.experience import Stream
@@ -185,10 +184,8 @@ def _network(config: Resolved, stream: Stream, options: Options) -> tuple[nn.Mod
     if config.model is None:
         weights = None if config.backbone_weights == "none" else config.backbone_weights
         return OneHeadNet(layout, config.backbone, weights), None
-    model = call_attribute(config.model, {"layout": layout}, own)
-    if not isinstance(model, nn.Module):
-        raise UsageError(f"{config.model}: expected a network of PyTorch's, found {type(model).__name__}")
-    return model, Origin(config.model, own)
+    origin = Origin(config.model, own)
+    return origin.build(layout), origin
 
 
 def _started(config: Resolved, stream: Stream, own: Mapping[str, Option]) -> tuple[nn.Module, Origin | None]:

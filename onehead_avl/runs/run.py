@@ -20,10 +20,11 @@ from onehead_avl.evaluation.outcomes import Scores, Stage
 from onehead_avl.evaluation.periodic import PeriodicEvaluation
 from onehead_avl.evaluation.record import Record
 from onehead_avl.logs.csv_logger import CSVLogger
-from onehead_avl.logs.named import LOGGERS
+from onehead_avl.logs.named import EVENTS, LOGGERS
 from onehead_avl.logs.tidy_logger import TidyLogger
 from onehead_avl.runs.config import Resolved
 from onehead_avl.runs.failures import clear_errors
+from onehead_avl.runs.identity import continued
 from onehead_avl.runs.learn import learn
 from onehead_avl.runs.plan import CHECKPOINTS
 from onehead_avl.runs.preparation import Prepared, prepare
@@ -38,7 +39,7 @@ from scenarios.description import as_yaml
 from scenarios.experience import Stream
 from strategies.attached import import_logger
 
-LOGS = ("log.txt", "training_results.csv", "eval_results.csv", "metrics.csv", "events.out.tfevents.metrics")
+LOGS = ("log.txt", "training_results.csv", "eval_results.csv", "metrics.csv", EVENTS)
 """The files that grow while a run is under way."""
 
 FOLDERS = (STAGES, "wandb")
@@ -82,7 +83,7 @@ def _checkpoints(prepared: Prepared, folder: Path, depends_on: Mapping[str, Any]
     config = prepared.config
     checkpoints = Checkpoints(
         Store(folder / CHECKPOINTS),
-        depends_on,
+        continued(config, depends_on),
         prepared.benchmark,
         config.checkpoint_every,
     )

@@ -185,6 +185,27 @@ def test_another_command_cannot_continue_a_run(command, stop_after):
     assert "it was begun with other values of --seeds; repeat these" in answer.err
 
 
+@pytest.mark.parametrize("more", [("--logger", "tensorboard"), ("--eval-every", "1"), ("--keep-stages",)])
+def test_a_run_is_logged_to_its_end_as_it_began(command, stop_after, more):
+    stop_after(3)
+    assert command("stopped").status == 143
+    answer = command("stopped", "--resume", *more)
+    assert answer.status == 2
+    assert f"it was begun with other values of {more[0]}; repeat these" in answer.err
+
+
+def test_a_comparison_may_be_logged_otherwise_but_not_a_run_that_it_continues(command, stop_after):
+    arguments = ("--strategy", "naive", "replay", "--order", "seg", "cls")
+    stop_after(9)  # in naive, after the baseline has ended
+    assert command("stopped", *arguments).status == 143
+    answer = command("stopped", *arguments, "--resume", "--eval-every", "1")
+    assert answer.status == 2
+    assert "naive_seg-cls_seed0 was begun with, but --eval-every changed since" in answer.err
+    answer = command("stopped", *arguments, "--eval-every", "1")
+    assert answer.status == 0, answer.err
+    assert "from-scratch, seed 0: seg -> cls: finished before" in answer.out
+
+
 def test_resume_needs_a_folder(invoke):
     answer = invoke(main, "--resume")
     assert answer.status == 2

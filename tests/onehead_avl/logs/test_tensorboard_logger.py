@@ -11,7 +11,8 @@ from torch import nn
 
 from onehead_avl.checkpoint.graph import encode, restore
 from onehead_avl.errors import OutputError
-from onehead_avl.logs.tensorboard_logger import FILE, TensorBoardLogger
+from onehead_avl.logs.named import EVENTS
+from onehead_avl.logs.tensorboard_logger import TensorBoardLogger
 from onehead_avl.runs.failures import clear_errors
 
 
@@ -90,7 +91,7 @@ def test_a_checkpoint_holds_nothing_of_it(tmp_path):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
 def test_a_full_disk_is_an_error(tmp_path):
-    (tmp_path / FILE).symlink_to("/dev/full")
+    (tmp_path / EVENTS).symlink_to("/dev/full")
     logger = TensorBoardLogger(tmp_path, "run", {})
     with (
         pytest.raises(OutputError, match=r"could not be written \(No space left on device\)"),

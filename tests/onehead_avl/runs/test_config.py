@@ -336,10 +336,8 @@ def test_each_option_has_a_bearing_on_exactly_one_thing():
         (Affects.CONTENT, {"stream", "data", "backbone_weights", "start_from"}),
         (Affects.METHODS, {"plugin", "metric", "replay_size", "replay_batch"}),
         (Affects.ENTRIES, {"strategy", "set", "seeds"}),
-        (
-            Affects.NOTHING,
-            {"logger", "eval_every", "workers", "checkpoint_every", "keep_stages", "resume", "check", "output"},
-        ),
+        (Affects.LOGS, {"logger", "eval_every", "keep_stages"}),
+        (Affects.NOTHING, {"workers", "checkpoint_every", "resume", "check", "output"}),
     ],
 )
 def test_what_an_option_has_a_bearing_on(affects, names):
