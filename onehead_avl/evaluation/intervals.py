@@ -40,8 +40,8 @@ def image_intervals(metric: Metric) -> dict[str, tuple[float, float] | None]:
     ``None`` for a value that cannot be measured, and of a single image, which says nothing of others.
     """
     n = len(metric)
-    drawn = numpy.random.default_rng(0).integers(n, size=(RESAMPLES, n)).tolist() if n > 1 else []
-    values = [metric.compute(images) for images in drawn]
+    rng = numpy.random.default_rng(0)
+    values = [metric.compute(rng.integers(n, size=n).tolist()) for _ in range(RESAMPLES)] if n > 1 else []
     intervals = {}
     for name in metric.names:
         measured = [value[name] for value in values if value[name] is not None]

@@ -1,5 +1,6 @@
 """Image classification: one class for the whole image."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,32 +28,34 @@ class TopAccuracy(Metric):
     values = (MetricName("Top1"), MetricName("Top5"))
 
     def count(self, logits: Tensor, target: Target) -> None:
-        """Keep which guesses of each image are right."""
+        """Keep of each image whether the best guess is right, and whether one of the best five is."""
         label = target.parts["label"]
         guesses = probabilities(logits).topk(min(5, len(self.classes)), dim=1).indices
-        self._hits += (guesses == label[:, None]).cpu()
+        hits = guesses == label[:, None]
+        self._first += hits[:, 0].tolist()
+        self._five += hits.any(dim=1).tolist()
         self._labels += label.tolist()
 
     def clear(self) -> None:
         """Drop the guesses."""
-        self._hits: list[Tensor] = []
+        self._first: list[bool] = []
+        self._five: list[bool] = []
         self._labels: list[int] = []
 
     def __len__(self) -> int:
-        return len(self._hits)
+        return len(self._labels)
 
     def compute(self, images: Sequence[int]) -> Values:
         """Compute the shares over some images."""
-        hits = torch.stack([self._hits[image] for image in images])
-        return {"Top1": hits[:, 0].double().mean().item(), "Top5": hits.any(dim=1).double().mean().item()}
+        shares = (sum(hits[image] for image in images) / len(images) for hits in (self._first, self._five))
+        return dict(zip(self.names, shares, strict=True))
 
     def per_class(self) -> dict[str, Values]:
         """Compute Top-1 over the images of each class: its recall; ``None`` for a class without images."""
-        return {"Top1": {name: self._recall(index) for index, name in enumerate(self.classes)}}
-
-    def _recall(self, index: int) -> float | None:
-        hits = [float(hit[0]) for hit, label in zip(self._hits, self._labels, strict=True) if label == index]
-        return sum(hits) / len(hits) if hits else None
+        images = Counter(self._labels)
+        right = Counter(label for label, hit in zip(self._labels, self._first, strict=True) if hit)
+        recall = {name: right[i] / images[i] if images[i] else None for i, name in enumerate(self.classes)}
+        return {"Top1": recall}
 
 
 class Classification(Kind):

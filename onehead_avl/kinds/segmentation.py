@@ -1,8 +1,10 @@
 """Semantic segmentation: a class for every pixel."""
 
+from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate
@@ -41,7 +43,7 @@ class MeanIoU(Metric):
     values = (MetricName("mIoU"),)
 
     def count(self, logits: Tensor, target: Target) -> None:
-        """Keep the confusion matrix of each image."""
+        """Keep of the confusion matrix of each image what is not zero, since an image holds few of many classes."""
         predicted = Segmentation().decode(logits, target.size)
         masks = target.parts["mask"]
         for prediction, mask, (rows, columns) in zip(predicted, masks, target.size.tolist(), strict=True):
@@ -49,25 +51,38 @@ class MeanIoU(Metric):
             confusion = multiclass_confusion_matrix(
                 prediction["mask"], truth, len(self.classes), ignore_index=VOID, validate_args=False
             )
-            self._confusion.append(confusion.cpu())
+            pixels = confusion.flatten().cpu()
+            cells = pixels.nonzero().flatten()
+            self._cells.extend(cells.tolist())
+            self._pixels.extend(pixels[cells].tolist())
+            self._lengths.append(len(cells))
 
     def clear(self) -> None:
         """Drop the matrices."""
-        self._confusion: list[Tensor] = []
+        self._cells = array("q")
+        self._pixels = array("q")
+        self._lengths = array("q")
 
     def __len__(self) -> int:
-        return len(self._confusion)
+        return len(self._lengths)
 
     def compute(self, images: Sequence[int]) -> Values:
         """Compute mIoU from the sum of the images' matrices."""
-        return {"mIoU": mean_iou(torch.stack([self._confusion[image] for image in images]).sum(dim=0))}
+        return {"mIoU": mean_iou(self._confusion(images))}
 
     def per_class(self) -> dict[str, Values]:
         """Compute the IoU of each class; ``None`` for one that neither occurs nor is predicted."""
-        if not self._confusion:
+        if not len(self):
             return {"IoU": dict.fromkeys(self.classes)}
-        values = class_iou(torch.stack(self._confusion).sum(dim=0)).tolist()
+        values = class_iou(self._confusion(range(len(self)))).tolist()
         return {"IoU": {name: None if v != v else v for name, v in zip(self.classes, values, strict=True)}}
+
+    def _confusion(self, images: Sequence[int]) -> Tensor:
+        """The sum of the images' matrices: ``(C, C)`` int64."""
+        times = numpy.bincount(images, minlength=len(self)).repeat(self._lengths)
+        n = len(self.classes)
+        sums = numpy.bincount(self._cells, times * numpy.asarray(self._pixels), n * n)  # exact up to 2 ** 53
+        return torch.from_numpy(sums).long().view(n, n)
 
 
 class Segmentation(Kind):

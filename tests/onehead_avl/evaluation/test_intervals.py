@@ -1,9 +1,12 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from onehead_avl.evaluation.intervals import image_intervals, measure
+from onehead_avl.kinds.kind import Metric, MetricName
 from onehead_avl.target import Target
 
 SEG, DET, CLS = TASKS = range(3)
@@ -163,6 +166,41 @@ def test_resamples_that_measure_nothing_are_left_out(layout, blank, place):
     metric.update(part.of(output), Target.cat([boxed(torch.tensor([[8.0, 8, 24, 24]])), boxed()]))
     assert metric.compute([1, 1]) == {"AP": None, "AP50": None}
     assert image_intervals(metric) == {"AP": pytest.approx((1, 1)), "AP50": pytest.approx((1, 1))}
+
+
+class Sum(Metric):
+    """A number that is another for each choice of ``n`` images, which are only pretended."""
+
+    values = (MetricName("Sum"),)
+
+    def __init__(self, n):
+        super().__init__(())
+        self.n = n
+
+    def count(self, logits, target): ...
+
+    def clear(self): ...
+
+    def __len__(self):
+        return self.n
+
+    def compute(self, images):
+        return {"Sum": float(np.arange(self.n) @ np.asarray(images))}
+
+
+@pytest.mark.parametrize("n", [2, 60, 257, 1001])
+def test_the_images_are_drawn_from_a_fixed_seed(n):
+    drawn = np.random.default_rng(0).integers(n, size=(500, n))
+    expected = np.quantile(drawn @ np.arange(n), [0.025, 0.975])
+    assert image_intervals(Sum(n))["Sum"] == pytest.approx(expected)
+
+
+def test_the_draws_of_many_images_do_not_wait_in_memory():
+    tracemalloc.start()
+    image_intervals(Sum(1000))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**20
 
 
 class Fixed(nn.Module):

@@ -1,4 +1,5 @@
 import math
+import pickle
 
 import pytest
 import torch
@@ -130,6 +131,11 @@ def test_images_count_as_often_as_they_are_named():
     assert metric.compute([0, 0, 1, 2]) == {"Top1": 2 / 4, "Top5": 3 / 4}
     assert metric.compute([2]) == {"Top1": 0.0, "Top5": 0.0}
     assert metric.compute([0, 1, 2]) == metric.result()
+
+
+def test_what_is_kept_of_an_image_is_small():
+    metric = counted((ranked(*[[2, 5, 0, 1, 3, 4]] * 500), annotated(*[2] * 500)))
+    assert len(pickle.dumps(metric)) < 8 * 500
 
 
 # Annotations
