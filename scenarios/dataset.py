@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
-from torchvision import tv_tensors
 from torchvision.transforms.v2.functional import resize
 
 from onehead_avl.kinds.kind import Kind
+from onehead_avl.kinds.picture import Picture
 from onehead_avl.model.input import network_input
 from onehead_avl.system.views import VIEWS
 from onehead_avl.target import Target
@@ -51,9 +51,9 @@ class TrainingSet(Dataset):
     def augmented(self, index: int) -> View:
         """Draw a view as :class:`~onehead_avl.system.views.Views` says: anew in every epoch."""
         sample = self.samples[index]
-        size = tuple(sample.image.shape[-2:])
+        picture, annotation = Picture(sample.image), sample.annotation
         with self._views.of(index * self._tasks + self.task):
-            view = self._augment({"image": tv_tensors.Image(sample.image), **self.kind.wrap(sample.annotation, size)})
+            view = self._augment({"image": picture, **self.kind.wrap(annotation, tuple(picture.shape[-2:]))})
         image = _tensor(view.pop("image"))
         return network_input(image), Target.single(self.task, image.shape[-2:], _tensors(view))
 

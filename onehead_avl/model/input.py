@@ -10,4 +10,6 @@ IMAGENET_STD = [0.229, 0.224, 0.225]
 
 def network_input(image: Tensor) -> Tensor:
     """Turn a uint8 image ``(3, H, W)`` into the float tensor that ImageNet backbones expect."""
-    return normalize(to_dtype(image, torch.float32, scale=True), IMAGENET_MEAN, IMAGENET_STD)
+    image = image.contiguous()
+    values = to_dtype(image, torch.float32, scale=True)
+    return normalize(values, IMAGENET_MEAN, IMAGENET_STD, inplace=values is not image)
