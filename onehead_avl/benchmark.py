@@ -56,7 +56,11 @@ def _run(config: Config, folder: Path) -> None:
             "The embedded data set: drawn scenes, which show forgetting but say nothing about photographs. "
             "For real images, run python -m onehead_avl.prepare --root data once, and give --data data."
         )
-    stream = read_stream(description, tell=lambda line: print(f"note: {line}", file=sys.stderr))
+    stream = read_stream(
+        description,
+        tell=lambda line: print(f"note: {line}", file=sys.stderr),
+        memory=None if config.memory is None else int(config.memory * 1e9),
+    )
     if config.check:
         print(f"\n{look(stream, folder)}\n\nwritten to {folder}\n")
         return

@@ -1,5 +1,6 @@
 """What the commands have in common: quiet third parties, and errors as one sentence with an exit status."""
 
+import io
 import os
 import signal
 import sys
@@ -22,6 +23,7 @@ def run_command(command: Callable[[], None], stopped: str = "stopped: what was w
         The exit status: 0, 1 for a failure, 2 for a wrong command line, 130 after Ctrl-C, 143 after
         SIGTERM.
     """
+    _print_anything()
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         command()
@@ -40,6 +42,13 @@ def run_command(command: Callable[[], None], stopped: str = "stopped: what was w
     finally:
         signal.signal(signal.SIGTERM, before)
     return 0
+
+
+def _print_anything() -> None:
+    """Have what the terminal cannot show, such as a file name that is no Unicode, escaped instead of refused."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 class _Terminated(KeyboardInterrupt):

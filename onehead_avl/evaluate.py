@@ -66,6 +66,7 @@ def main() -> None:
             arguments.batch_size,
             arguments.device,
             arguments.model,
+            tell=lambda line: print(f"note: {line}", file=sys.stderr),
         )
     )
 

@@ -53,18 +53,17 @@ class TrainingSet(Dataset):
         sample = self.samples[index]
         picture, annotation = Picture(sample.image), sample.annotation
         with self._views.of(index * self._tasks + self.task):
-            view = self._augment({"image": picture, **self.kind.wrap(annotation, tuple(picture.shape[-2:]))})
+            view = self._augment({"image": picture, **self.kind.wrap(annotation, sample.size)})
         image = _tensor(view.pop("image"))
         return network_input(image), Target.single(self.task, image.shape[-2:], _tensors(view))
 
     def plain(self, index: int) -> View:
-        """Stretch an image as an :class:`EvaluationSet` does, but each time anew: no second copy of it is kept."""
-        sample = self.samples[index]
-        return network_input(_stretched(sample, self._size)), _as_annotated(sample, self.task)
+        """Stretch an image as an :class:`EvaluationSet` does."""
+        return _plain(self.samples[index], self.task, self._size)
 
 
 class EvaluationSet(Dataset):
-    """Samples stretched to the network's square once; annotations stay at the original resolution.
+    """Samples stretched to the network's square; annotations stay at the original resolution.
 
     Args:
         samples: Decoded samples.
@@ -73,23 +72,21 @@ class EvaluationSet(Dataset):
     """
 
     def __init__(self, samples: Sequence[Sample], task: int, size: int) -> None:
-        self.images = [_stretched(sample, size) for sample in samples]
-        self.targets = [_as_annotated(sample, task) for sample in samples]
+        self.samples = samples
+        self.task = task
+        self._size = size
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.samples)
 
     def __getitem__(self, index: int) -> View:
         """An image and its target."""
-        return network_input(self.images[index]), self.targets[index]
+        return _plain(self.samples[index], self.task, self._size)
 
 
-def _stretched(sample: Sample, size: int) -> Tensor:
-    return resize(sample.image, [size, size], antialias=True)
-
-
-def _as_annotated(sample: Sample, task: int) -> Target:
-    return Target.single(task, sample.image.shape[-2:], sample.annotation)
+def _plain(sample: Sample, task: int, size: int) -> View:
+    stretched = resize(sample.image, [size, size], antialias=True)
+    return network_input(stretched), Target.single(task, sample.size, sample.annotation)
 
 
 def _tensor(part: Tensor) -> Tensor:

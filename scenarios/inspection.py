@@ -4,13 +4,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
+from onehead_avl.kinds.kind import Kind
 from scenarios.experience import Experience
-from scenarios.samples.findings import Finding
+from scenarios.samples.findings import LEFT_OUT, Finding
 from scenarios.samples.sample import Sample
-
-_SPARSE = 16  # every 16th row and column tells nearly all images apart, at a hundredth of the cost
 
 _Seen = tuple[Experience, str, Sample]
 """An experience, a split of it, and a sample there."""
@@ -24,16 +21,15 @@ def repeated_images(experiences: Sequence[Experience]) -> list[Finding]:
     A file that several experiences from one path read for the same split is no finding.
     """
     findings = []
-    alike: dict[tuple, list[_Seen]] = defaultdict(list)
+    alike: dict[str, list[_Seen]] = defaultdict(list)
     for experience in experiences:
         for split, samples in _splits(experience):
             for sample in samples:
-                key = (sample.image.shape, sample.image[:, ::_SPARSE, ::_SPARSE].numpy().tobytes())
-                same = [seen for seen in alike[key] if torch.equal(seen[2].image, sample.image)]
+                same = alike[sample.digest]
                 # One of a kind for each experience and split is enough to compare with.
-                if not any(seen[0] is experience and seen[1] == split for seen in same):
-                    alike[key].append((experience, split, sample))
                 finding = _repetition(experience, split, sample, same)
+                if not any(seen[0] is experience and seen[1] == split for seen in same):
+                    same.append((experience, split, sample))
                 if finding is not None:
                     findings.append(finding)
     return findings
@@ -45,7 +41,7 @@ def _repetition(experience: Experience, split: str, sample: Sample, same: Sequen
     learned = [seen for _, where, seen in related if where != split]
     if learned:
         problem = f"the same image as {learned[0].name}: what was learned cannot be scored on; remove one of them"
-        return Finding(Path(sample.name), problem, fatal=True)
+        return Finding(Path(sample.name), problem, repair=LEFT_OUT)
     if any(seen.name == sample.name for _, _, seen in related):
         return None  # the same file, read for another experience
     if same:
@@ -63,15 +59,29 @@ def _same_path(one: Experience, other: Experience) -> bool:
 def absent_classes(experience: Experience) -> list[Finding]:
     """Find the classes of which a split has no example; they can be neither learned nor scored there."""
     kind, classes = experience.kind, experience.classes
+    return [
+        finding
+        for split, samples in _splits(experience)
+        for finding in absent_from(samples, f"{experience.name} {split}", kind, classes)
+    ]
+
+
+def absent_from(samples: Sequence[Sample], called: str, kind: Kind, classes: Sequence[str]) -> list[Finding]:
+    """Find the classes of which some samples have no example.
+
+    Args:
+        samples: Of one split.
+        called: What messages call the split.
+        kind: Their kind of task.
+        classes: Class names in index order.
+    """
     background = kind.always_there(classes)  # no class to have examples of
-    findings = []
-    for split, samples in _splits(experience):
-        present = set().union(*(kind.classes_in(sample.annotation, classes) for sample in samples))
-        absent = [name for index, name in enumerate(classes) if index not in present and name not in background]
-        if samples and absent:
-            problem = f"{experience.name} {split} has no example of {', '.join(absent)}"
-            findings.append(Finding(Path(samples[0].name).parent, problem, fatal=False))
-    return findings
+    present = set().union(*(kind.classes_in(sample.brief, classes) for sample in samples))
+    absent = [name for index, name in enumerate(classes) if index not in present and name not in background]
+    if not samples or not absent:
+        return []
+    problem = f"{called} has no example of {', '.join(absent)}"
+    return [Finding(Path(samples[0].name).parent, problem, fatal=False)]
 
 
 def _splits(experience: Experience) -> tuple[tuple[str, Sequence[Sample]], ...]:

@@ -112,7 +112,7 @@ def _brought_along(described: Described, path: str, kind: Kind) -> Reader:
         answer = function(source, split, findings, classes)
         try:
             samples, found = answer
-            good = all(isinstance(each, Sample) and set(kind.parts) <= each.annotation.keys() for each in samples)
+            good = all(isinstance(each, Sample) and set(kind.parts) <= each.brief.keys() for each in samples)
         except (TypeError, ValueError):
             good = False
         if not good:

@@ -1,19 +1,23 @@
 """The images of a stream: each described experience read by the reader of its layout, all findings in one pass."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 from onehead_avl.errors import UsageError
 from onehead_avl.kinds.kind import Kind, kind_of
+from onehead_avl.system.collector import collector_paused
 from scenarios.challenge import FOLDERS
 from scenarios.described import Described, Description, Share
 from scenarios.domains import DOMAINS
 from scenarios.experience import Experience, Stream
-from scenarios.inspection import absent_classes, repeated_images
+from scenarios.inspection import absent_classes, absent_from, repeated_images
+from scenarios.keeping import keep_decoded
 from scenarios.layouts import Reader, reader_of
 from scenarios.samples.findings import Fault, Finding, collecting, note_lines, refuse_fatal
-from scenarios.samples.sample import Sample
+from scenarios.samples.sample import Annotation, Sample
 from scenarios.samples.source import Source
 
 Tell = Callable[[str], None]
@@ -34,49 +38,59 @@ class _Set:
     broken: bool
 
 
-def read_stream(description: Description, tell: Tell) -> Stream:
-    """Read both splits of all experiences.
+def read_stream(description: Description, tell: Tell, memory: int | None = None) -> Stream:
+    """Read both splits of all experiences: images are checked now, and decoded when they are asked for.
 
     Args:
         description: Placed by :meth:`~scenarios.described.Description.on`.
         tell: Is given a line for each layout that was recognised, each number of images left out, and each finding
             that is only worth knowing.
+        memory: Bytes of decoded images to keep; by default as :func:`~scenarios.keeping.keep_decoded` says.
 
     Raises:
         UsageError: There is no data folder; a kind or a reader cannot be imported; experiences share a head but
-            differ.
+            differ; the memory cannot be had.
         DataError: Something is missing or cannot be used, or an experience is left without images; the message names
             every such finding.
     """
-    experiences, findings = _read_all(description, tell)
+    with collector_paused():
+        experiences, sets, findings = _read_all(description, tell)
+        findings += repeated_images([each.whole for each in sets if each.whole.root is not None])
+        for experience in experiences:
+            findings += absent_classes(experience)
+    findings = list(dict.fromkeys(findings))
     for line in note_lines(findings):
         tell(line)
-    refuse_fatal(_place(description), findings)
+    refuse_fatal(_place(description), findings, _way_out(description))
+    keep_decoded(experiences, memory)
     return Stream(description.name, tuple(experiences))
 
 
-def inspect(description: Description) -> list[Finding]:
-    """Find everything that is wrong with a stream's data, or worth knowing, by reading them completely.
+def inspect(description: Description, tell: Tell) -> tuple[list[Experience], list[Finding]]:
+    """Read what can be read of a stream, and say what is wrong with each of its data sets, or worth knowing.
 
     Args:
         description: Placed by :meth:`~scenarios.described.Description.on`.
+        tell: Is given a line for each layout that was recognised, and each number of images left out.
 
     Returns:
-        Each finding once; an empty list if there is nothing to say.
+        The experiences, which are whole only if no finding is fatal; and the findings, each once.
 
     Raises:
         UsageError: There is no data folder, or a kind or a reader cannot be imported.
     """
-    return _read_all(description, lambda line: None)[1]
+    experiences, _, findings = _read_all(description, tell)
+    return experiences, list(dict.fromkeys(findings))
 
 
-def read_split(described: Described, split: str, classes: Sequence[str]) -> list[Sample]:
+def read_split(described: Described, split: str, classes: Sequence[str], tell: Tell) -> list[Sample]:
     """Read one split of an experience for a model that already knows its classes.
 
     Args:
         described: The experience, placed by :meth:`~scenarios.described.Description.on`; its other split may be absent.
         split: ``train`` or ``val``.
         classes: The model's class names in index order; those of the data are mapped onto them by name.
+        tell: Is given a line for each finding that is only worth knowing.
 
     Raises:
         UsageError: A kind or a reader cannot be imported.
@@ -96,6 +110,9 @@ def read_split(described: Described, split: str, classes: Sequence[str]) -> list
             samples = _selected(samples, described, kind, _new_indices(described, own, learned, classes))
         if not samples and not any(finding.fatal for finding in findings):
             findings.append(_empty(described, split))
+    findings += absent_from(samples, f"{described.name} {split}", kind, classes)
+    for line in note_lines(findings):
+        tell(line)
     refuse_fatal(described.source.path or Path(described.where), findings)
     return _changed(samples, described.domain)
 
@@ -114,7 +131,7 @@ def require_data(root: Path) -> None:
         )
 
 
-def _read_all(description: Description, tell: Tell) -> tuple[list[Experience], list[Finding]]:
+def _read_all(description: Description, tell: Tell) -> tuple[list[Experience], list[_Set], list[Finding]]:
     """Read what can be read; the experiences are whole only if no finding is fatal."""
     if description.file is None:
         for root in {each.source.path.parent for each in description.experiences if each.source.path is not None}:
@@ -134,10 +151,7 @@ def _read_all(description: Description, tell: Tell) -> tuple[list[Experience], l
             (of_it,) = (each for each in sets if each.key == key)
             if of_it.whole.classes or not of_it.broken:
                 experiences.append(_experience(described, of_it, findings, tell))
-    findings += repeated_images([each.whole for each in sets if each.whole.root is not None])
-    for experience in experiences:
-        findings += absent_classes(experience)
-    return experiences, list(dict.fromkeys(findings))
+    return experiences, sets, findings
 
 
 def _read_set(described: Described, key: tuple, kind: Kind, reader: Reader, findings: list[Finding]) -> _Set:
@@ -150,8 +164,21 @@ def _read_set(described: Described, key: tuple, kind: Kind, reader: Reader, find
         train, classes = reader(described.source, "train", findings, None)
     with collecting(findings):
         val, classes = reader(described.source, "val", findings, classes)
+    findings += _unwritable(described, classes or ())
     whole = Experience(described.name, kind, classes or (), train, val, described.name, described.source.path)
     return _Set(key, whole, any(finding.fatal for finding in findings[start:]))
+
+
+def _unwritable(described: Described, classes: Sequence[str]) -> list[Finding]:
+    """Refuse class names that no file could be written with, such as that of a folder whose name is no Unicode."""
+    wrong = [name for name in classes if not name.isprintable()]
+    return [
+        Finding(
+            described.source.path or Path(described.where),
+            f"expected a class name that can be written, found {name}; rename the class",
+        )
+        for name in wrong
+    ]
 
 
 def _experience(described: Described, of: _Set, findings: list[Finding], tell: Tell) -> Experience:
@@ -168,7 +195,7 @@ def _experience(described: Described, of: _Set, findings: list[Finding], tell: T
         own = kind.selected_classes(classes, chosen)
         new = _new_indices(described, classes, chosen, own)
         splits = {split: _selected(samples, described, kind, new) for split, samples in splits.items()}
-        splits["train"] = [sample for sample in splits["train"] if kind.classes_in(sample.annotation, own)]
+        splits["train"] = [sample for sample in splits["train"] if kind.classes_in(sample.brief, own)]
         _tell_left_out(described, whole, splits, tell)
         classes = own
     if not of.broken:
@@ -219,14 +246,11 @@ def _selected(samples: Sequence[Sample], described: Described, kind: Kind, new: 
         Fault: The kind has no classes to choose from.
     """
     try:
-        annotations = [kind.select(sample.annotation, new) for sample in samples]
+        kept = [sample for sample in samples if kind.select(sample.brief, new) is not None]
     except UsageError as error:
         raise Fault(Path(described.where), f"classes: {error}") from error
-    return [
-        replace(sample, annotation=annotation)
-        for sample, annotation in zip(samples, annotations, strict=True)
-        if annotation is not None
-    ]
+    select = cast(Callable[[Annotation], Annotation], partial(kind.select, new=new))  # of those kept none is None
+    return [sample.changed(f"classes {sorted(new.items())}", annotation=select) for sample in kept]
 
 
 def _tell_left_out(described: Described, whole: Experience, splits: Mapping[str, Sequence[Sample]], tell: Tell) -> None:
@@ -240,7 +264,7 @@ def _tell_left_out(described: Described, whole: Experience, splits: Mapping[str,
 def _changed(samples: list[Sample], domain: str | None) -> list[Sample]:
     if domain is None:
         return samples
-    return [replace(sample, image=DOMAINS[domain](sample.image)) for sample in samples]
+    return [sample.changed(f"domain {domain}", image=DOMAINS[domain]) for sample in samples]
 
 
 def _empty(described: Described, split: str) -> Finding:
@@ -254,6 +278,14 @@ def _kind(described: Described) -> Kind:
         return kind_of(described.kind)
     except UsageError as error:
         raise UsageError(f"{described.where}: kind: {error}") from error
+
+
+def _way_out(description: Description) -> str:
+    """What repairs a data folder of the challenge's layout."""
+    roots = {each.source.path.parent for each in description.experiences if each.source.path is not None}
+    if description.file is not None or len(roots) != 1:
+        return ""
+    return f"python -m onehead_avl.prepare --import {roots.pop()} --root NEW writes a copy without it"
 
 
 def _place(description: Description) -> Path:

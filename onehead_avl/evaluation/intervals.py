@@ -27,9 +27,11 @@ def measure(model: nn.Module, samples: Dataset, part: Part, metric: Metric, batc
     """
     device = device_of(model)
     metric.reset()
-    for images, target, *_ in DataLoader(samples, batch_size=batch_size):
-        output = avalanche_forward(model, images.to(device), target.task.to(device))
-        metric.update(part.of(output).float(), target.to(device))
+    pinned = device.type == "cuda"
+    for images, target, *_ in DataLoader(samples, batch_size=batch_size, pin_memory=pinned):
+        target = target.to(device, non_blocking=pinned)
+        output = avalanche_forward(model, images.to(device, non_blocking=pinned), target.task)
+        metric.update(part.of(output).float(), target)
     return metric.result()
 
 

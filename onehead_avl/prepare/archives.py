@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from onehead_avl.errors import DataError
+from scenarios.samples.folders import walk
 
 INFLATION = 20
 """How many times larger than the archive its content may be; pictures do not compress, annotations about 5 times."""
@@ -54,10 +55,10 @@ class Tree(ABC):
 
 
 class FolderTree(Tree):
-    """An extracted folder."""
+    """An extracted folder, the links in which are followed."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, (each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file()))
+        super().__init__(folder, (each.relative_to(folder).as_posix() for each in walk(folder) if each.is_file()))
 
     def _read(self, name: str) -> bytes:
         return (self.where / name).read_bytes()

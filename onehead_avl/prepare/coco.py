@@ -7,12 +7,13 @@ from typing import Any
 
 from onehead_avl.errors import DataError
 from onehead_avl.prepare.archives import Tree
-from onehead_avl.prepare.instances import Entry, Fitted, fit_boxes, parse_instances
+from onehead_avl.prepare.instances import Entry, Fitted, fit_boxes, parse_official
 from onehead_avl.prepare.official import NewFile, OfficialSet
-from onehead_avl.prepare.pictures import Picture, decode_picture
+from onehead_avl.prepare.pictures import decode_picture
 from onehead_avl.prepare.progress import bar
 from onehead_avl.prepare.selection import Candidate
 from scenarios.challenge import FOLDERS
+from scenarios.samples.facts import Facts
 
 _KEPT_KEYS = ("id", "image_id", "category_id", "bbox", "area", "iscrowd")  # no polygons: they are most of the file
 
@@ -48,12 +49,12 @@ class Coco(OfficialSet):
             for image in part.annotated()
         ]
 
-    def decode(self, candidate: Candidate) -> Picture:
+    def decode(self, candidate: Candidate) -> Facts:
         """Decode a picture; it must have the size that the annotations say."""
         tree, image = self._pictures[candidate.split], self._image(candidate)
         where = f"{tree.where}: {image['file_name']}"
         picture = decode_picture(tree.read(image["file_name"]), where)
-        if picture.size != (image["width"], image["height"]):
+        if picture.size != (image["height"], image["width"]):
             raise DataError(f"{where} has another size than its annotations say; fetch or extract it again")
         return picture
 
@@ -102,7 +103,7 @@ class _Part:
     """
 
     def __init__(self, content: bytes, where: str, categories: Sequence[str]) -> None:
-        found = parse_instances(content, where)
+        found = parse_official(content, where)
         self.about: dict[str, Any] = {key: found[key] for key in ("info", "licenses") if key in found}
         wanted = (each for each in found["categories"] if each["name"] in categories)
         self.categories = sorted(wanted, key=lambda each: each["id"])
@@ -114,10 +115,6 @@ class _Part:
         by_id = {image["id"]: image for image in found["images"]}
         grouped: dict[int, list[Entry]] = {}
         for entry in found["annotations"]:
-            if entry["image_id"] not in by_id:
-                raise DataError(
-                    f"{where}: annotation {entry['id']} names image {entry['image_id']}, which is not listed"
-                )
             if entry["category_id"] in self._names:
                 kept = {key: entry[key] for key in _KEPT_KEYS if key in entry}
                 grouped.setdefault(entry["image_id"], []).append(kept)

@@ -6,9 +6,10 @@ from pathlib import PurePosixPath
 from onehead_avl.errors import DataError
 from onehead_avl.prepare.archives import Tree
 from onehead_avl.prepare.official import NewFile, OfficialSet
-from onehead_avl.prepare.pictures import Picture, decode_picture
+from onehead_avl.prepare.pictures import decode_picture
 from onehead_avl.prepare.selection import Candidate
 from scenarios.challenge import FOLDERS
+from scenarios.samples.facts import Facts
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -34,7 +35,7 @@ class Imagenette(OfficialSet):
         if not self.candidates:
             raise DataError(f"{tree.where}: expected pictures in train/<class> and val/<class>, found none")
 
-    def decode(self, candidate: Candidate) -> Picture:
+    def decode(self, candidate: Candidate) -> Facts:
         """Decode a picture."""
         return decode_picture(self._tree.read(candidate.name), f"{self._tree.where}: {candidate.name}")
 

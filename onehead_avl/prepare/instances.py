@@ -1,12 +1,12 @@
-"""COCO's annotation format: reading a file of it, and boxes that lie within their pictures."""
+"""Official annotations of COCO: by the rules of the reader, and strictly, with boxes that lie within their pictures."""
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from onehead_avl.errors import DataError
-from scenarios.samples.rules import NEEDED, cut_box
+from scenarios.read.coco_file import parse_annotations, understand
+from scenarios.samples.findings import Finding, Notes, refuse_fatal
+from scenarios.samples.rules import cut_box
 
 Entry = dict[str, Any]
 
@@ -25,34 +25,22 @@ class Fitted(NamedTuple):
     dropped: int
 
 
-def parse_instances(content: bytes, where: str) -> dict[str, list[Entry]]:
-    """Read an annotation file whose lists, keys and types are those of the format.
+def parse_official(content: bytes, where: str) -> dict[str, list[Entry]]:
+    """Read an annotation file in which the reader of the layout finds nothing to say.
 
     Args:
         content: The file.
         where: Its name, for the message.
 
     Raises:
-        DataError: It is no JSON, or of another form.
+        DataError: It is no JSON, an entry is of another form, or one contradicts another.
     """
-    try:
-        found = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: expected JSON, found something else ({error}); replace the file") from error
-    for part, needed in NEEDED.items():
-        entries = found.get(part) if isinstance(found, dict) else None
-        if not isinstance(entries, list):
-            raise DataError(f"{where}: expected a list {part!r}, found none; replace the file")
-        for position, entry in enumerate(entries):
-            for key, kind in needed.items():
-                if not isinstance(entry, dict) or type(entry.get(key)) is not kind:
-                    raise DataError(
-                        f"{where}: expected {key!r} of type {kind.__name__} in {part}[{position}], "
-                        f"found {entry!r:.80}; mend it"
-                    )
-    for image in found["images"]:
-        if PurePath(image["file_name"]).name != image["file_name"]:
-            raise DataError(f"{where}: expected a file_name without folders, found {image['file_name']!r:.80}; mend it")
+    path = Path(where)
+    found = parse_annotations(path, content)
+    findings: list[Finding] = []
+    with Notes(findings, path) as notes:
+        understand(path, found, findings, notes)
+    refuse_fatal(path, [Finding(each.file, each.problem) for each in findings])
     return found
 
 

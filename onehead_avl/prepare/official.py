@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from onehead_avl.prepare.pictures import Picture
 from onehead_avl.prepare.selection import Candidate
+from scenarios.samples.facts import Facts
 
 
 class NewFile(NamedTuple):
@@ -39,7 +39,7 @@ class OfficialSet(ABC):
     candidates: list[Candidate]
 
     @abstractmethod
-    def decode(self, candidate: Candidate) -> Picture:
+    def decode(self, candidate: Candidate) -> Facts:
         """Decode a picture and check that it fits its annotation.
 
         Raises:

@@ -31,10 +31,10 @@ class Distinct:
     """
 
     def __init__(self) -> None:
-        self._taken: set[bytes] = set()
+        self._taken: set[str] = set()
         self.repeated = 0
 
-    def take(self, digest: bytes) -> bool:
+    def take(self, digest: str) -> bool:
         """Whether a picture is new; it is not the next time."""
         new = digest not in self._taken
         self._taken.add(digest)

@@ -11,10 +11,10 @@ def summary(manifest: dict[str, Any]) -> str:
     for key, splits in manifest["sets"].items():
         train, val = splits["train"], splits["val"]
         classes = sorted(train["classes"].keys() | val["classes"].keys())
-        rarest = [min(split["classes"].get(name, 0) for name in classes) for split in (train, val)]
+        rarest = [min((split["classes"].get(name, 0) for name in classes), default=0) for split in (train, val)]
+        each = f", each in at least {rarest[0]} train and {rarest[1]} val pictures" if classes else ""
         lines.append(
-            f"{KINDS[key]}: {train['pictures']} train and {val['pictures']} val pictures, "
-            f"{len(classes)} classes, each in at least {rarest[0]} train and {rarest[1]} val pictures"
+            f"{KINDS[key]}: {train['pictures']} train and {val['pictures']} val pictures, {len(classes)} classes{each}"
         )
         if "boxes" in train:
             clipped, dropped = (train["boxes"][what] + val["boxes"][what] for what in ("clipped", "dropped"))

@@ -7,11 +7,12 @@ from onehead_avl.errors import DataError
 from onehead_avl.ignored import VOID
 from onehead_avl.prepare.archives import Tree
 from onehead_avl.prepare.official import NewFile, OfficialSet
-from onehead_avl.prepare.pictures import Mask, Picture, decode_mask, decode_picture
+from onehead_avl.prepare.pictures import decode_mask, decode_picture
 from onehead_avl.prepare.progress import bar
 from onehead_avl.prepare.selection import Candidate
 from scenarios.challenge import FOLDERS
 from scenarios.samples.classes import VOC_CLASSES
+from scenarios.samples.facts import Facts
 from scenarios.samples.rules import values_without_class
 
 
@@ -41,7 +42,7 @@ class Voc(OfficialSet):
                     self.candidates.append(Candidate(name, split, classes))
                     progress.update()
 
-    def decode(self, candidate: Candidate) -> Picture:
+    def decode(self, candidate: Candidate) -> Facts:
         """Decode a picture; its mask must have the same size."""
         where = f"{self._tree.where}: {candidate.name}"
         picture = decode_picture(self._tree.read(candidate.name), where)
@@ -56,12 +57,12 @@ class Voc(OfficialSet):
                 path = f"{FOLDERS['seg']}/{split}/{PurePosixPath(name).name}"
                 yield NewFile(path, self._tree.read(name), split, f"VOC2012/{name}", candidate.split)
 
-    def _mask(self, name: str) -> Mask:
+    def _mask(self, name: str) -> Facts:
         mask = _mask_of(name)
         return require_classes(decode_mask(self._tree.read(mask), f"{self._tree.where}: {mask}"), mask)
 
 
-def require_classes(mask: Mask, where: str) -> Mask:
+def require_classes(mask: Facts, where: str) -> Facts:
     """Return a mask whose values are all classes or void.
 
     Raises:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from onehead_avl.report.comparison import Run
 from onehead_avl.runs.config import Resolved
 from onehead_avl.runs.identity import Identities
 from onehead_avl.system.files import write_json
+from onehead_avl.system.places import cache_folder
 from strategies.hyperparameters import OPTIMISATION
 from strategies.named import SINGLE_TASK
 
@@ -30,8 +30,7 @@ class BaselineCache:
     """
 
     def __init__(self, name: str, identities: Identities, folder: Path | None = None) -> None:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        self._folder = folder or home / "onehead-avl" / "baselines"
+        self._folder = folder or cache_folder() / "baselines"
         self._name = name
         self._identities = identities
 

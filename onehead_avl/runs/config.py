@@ -184,9 +184,18 @@ class Config:
         type=int,
         metavar="EPOCHS",
     )
-    workers: int = option(
-        0,
-        "processes that load images beside the training; results are the same with any number",
+    memory: float | None = option(
+        None,
+        "gigabytes of decoded images that are kept in memory, the others being decoded each time; results are the same "
+        "with any number; default: an eighth of what is free",
+        Affects.NOTHING,
+        type=float,
+        metavar="GB",
+    )
+    workers: int | None = option(
+        None,
+        "processes that load images beside the training; results are the same with any number; default: none on a CPU, "
+        "whose cores all compute, and one for each core but one, 8 at most, on a GPU",
         Affects.NOTHING,
         type=int,
         metavar="N",

@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from onehead_avl.errors import OneHeadError, OutputError, TrainingError
+from onehead_avl.errors import DataError, OneHeadError, OutputError, TrainingError
 from onehead_avl.system.blame import place_of
 
 _NOT_WRITABLE = (errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS)
+_WORKER = re.compile(r"Caught DataError in DataLoader worker process .*\nonehead_avl\.errors\.DataError: ", re.DOTALL)
+"""What PyTorch puts before the sentence of an error that a process which loads images raised."""
+
 _OUT_OF_MEMORY = re.compile("allocate memory|out of memory")
 
 
@@ -23,12 +26,15 @@ def clear_errors(folder: Path, stage: Callable[[], str]) -> Iterator[None]:
 
     Raises:
         OutputError: The disk is full, or the folder cannot be written.
+        DataError: A picture was changed since the data were checked.
         TrainingError: Memory ran out, or anybody's code raised an error, whose traceback is shown.
     """
     try:
         yield
     except OutputError as error:
         raise OutputError(f"{error}; then continue with the same command and --resume") from None
+    except DataError as error:
+        raise DataError(_WORKER.sub("", str(error)).strip()) from None
     except OneHeadError:
         raise
     except Exception as error:

@@ -7,8 +7,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 import onehead_avl
 from onehead_avl.kinds import KINDS
 from onehead_avl.runs.config import Config, Resolved, options_that
@@ -16,7 +14,6 @@ from onehead_avl.runs.options import Affects
 from onehead_avl.system.device import choose_device, environment
 from onehead_avl.system.sources import PROJECT, code_of
 from scenarios.experience import Stream
-from scenarios.samples.sample import Sample
 from strategies.hyperparameters import options_of
 from strategies.named import is_baseline
 
@@ -118,18 +115,8 @@ def digest_of(stream: Stream) -> str:
         about = (each.name, each.kind.path, each.head, each.classes, len(each.train), len(each.val))
         digest.update(repr(about).encode())
         for sample in [*each.train, *each.val]:
-            _add(digest, sample)
+            digest.update(sample.checksum().encode())
     return digest.hexdigest()
-
-
-def _add(digest, sample: Sample) -> None:
-    for name, value in {"image": sample.image, **sample.annotation}.items():
-        digest.update(name.encode())
-        if isinstance(value, Tensor):
-            digest.update(repr(tuple(value.shape)).encode())
-            digest.update(value.contiguous().numpy())
-        else:
-            digest.update(repr(value).encode())
 
 
 def digest_of_file(path: str) -> str:

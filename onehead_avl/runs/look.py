@@ -57,7 +57,7 @@ def _classes_table(experience: Experience) -> str:
 def _images_with(experience: Experience, samples: Sequence[Sample]) -> Counter[int]:
     """The number of images by the index of the class that they hold."""
     return Counter(
-        index for sample in samples for index in experience.kind.classes_in(sample.annotation, experience.classes)
+        index for sample in samples for index in experience.kind.classes_in(sample.brief, experience.classes)
     )
 
 

@@ -1,6 +1,6 @@
 """The metrics of a saved network on any images of its experiences, without Avalanche."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -26,6 +26,7 @@ def evaluate(
     batch_size: int,
     device: str,
     network: str | None = None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> str:
     """Measure saved weights.
 
@@ -38,6 +39,7 @@ def evaluate(
         batch_size: Images at a time.
         device: One of :data:`~onehead_avl.system.device_names.DEVICES`.
         network: The import path of what builds the network, for weights of one that is none of this package's.
+        tell: Is given a line for each finding in the data that is only worth knowing.
 
     Returns:
         A table with a row for each metric, and a line that names the experiences that the stream lacks.
@@ -57,7 +59,7 @@ def evaluate(
     rows = [["metric", "value", "95 % interval", "images"]]
     for name in chosen:
         part = layout.parts[layout.names.index(name)]
-        samples = read_split(described[name], split, part.classes)
+        samples = read_split(described[name], split, part.classes, tell)
         metric = part.kind.metric(part.classes)
         task = layout.names.index(name)
         values = measure(saved.model, EvaluationSet(samples, task, saved.image_size), part, metric, batch_size)

@@ -28,7 +28,7 @@ from onehead_avl.prepare.manifest import manifest_digest
 from onehead_avl.report.cost import start_peak_memory
 from onehead_avl.report.table import trained_by
 from onehead_avl.runs.config import Resolved
-from onehead_avl.system.device import choose_device
+from onehead_avl.system.device import choose_device, usual_workers
 from onehead_avl.system.views import VIEWS
 from scenarios.dataset import EvaluationSet
 from scenarios.experience import Stream
@@ -51,6 +51,7 @@ class Prepared:
         stream: What is learned, without what is held out.
         held_out: The held-out training images of each experience by its task label; empty without a holdout.
         device: Where.
+        workers: Processes that load images.
         model: The network, at its start; a strategy may go on with another one.
         origin: What builds the network, where it is none of this package's.
         benchmark: The stream as Avalanche has it.
@@ -65,6 +66,7 @@ class Prepared:
     stream: Stream
     held_out: Mapping[int, EvaluationSet]
     device: torch.device
+    workers: int
     model: nn.Module
     origin: Origin | None
     benchmark: CLScenario
@@ -152,6 +154,7 @@ def prepare(config: Resolved, stream: Stream) -> Prepared:
             if each in config.order
         },
         device=device,
+        workers=usual_workers(device) if config.workers is None else config.workers,
         model=model,
         origin=origin,
         benchmark=benchmark,

@@ -26,6 +26,7 @@ from onehead_avl.runs.config import Resolved
 from onehead_avl.runs.failures import clear_errors
 from onehead_avl.runs.identity import continued
 from onehead_avl.runs.learn import learn
+from onehead_avl.runs.pinned import PinnedMinibatches
 from onehead_avl.runs.plan import CHECKPOINTS
 from onehead_avl.runs.preparation import Prepared, prepare
 from onehead_avl.runs.stages import STAGES, KeptStages
@@ -130,15 +131,15 @@ def _learn(
         strategy.plugins.append(checkpoints)
         files = [log, csv.training_file, csv.eval_file, tidy.file, *growing(more, folder)]
         checkpoints.start(strategy, LogFiles(files))
-        return learn(strategy, prepared.benchmark, config.order, config.epochs, config.workers, checkpoints)
+        return learn(strategy, prepared.benchmark, config.order, config.epochs, prepared.workers, checkpoints)
 
 
 def _instruments(prepared: Prepared) -> list[SupervisedPlugin]:
     """The plugins that watch the strategy while it learns."""
     config, layout = prepared.config, prepared.stream.layout
-    plugins: list[SupervisedPlugin] = [FiniteLoss(layout), LastEvaluated()]
+    plugins: list[SupervisedPlugin] = [FiniteLoss(layout), LastEvaluated(), PinnedMinibatches()]
     if config.eval_every:
-        plugins.append(PeriodicEvaluation(config.eval_every, prepared.benchmark.test_stream, config.workers))
+        plugins.append(PeriodicEvaluation(config.eval_every, prepared.benchmark.test_stream, prepared.workers))
     if prepared.held_out:
         plugins.append(HeldOut(prepared.held_out, layout, config.batch_size, config.early_stopping))
     if config.keep_stages:

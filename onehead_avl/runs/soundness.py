@@ -18,6 +18,7 @@ _LEAST = {
     "replay_batch": 1,
     "early_stopping": 0,
     "eval_every": 0,
+    "memory": 0,
     "workers": 0,
     "checkpoint_every": 1,
 }

@@ -1,6 +1,7 @@
 """Where to compute, and what else the numbers of a run depend on."""
 
 import importlib.metadata
+import os
 import platform
 
 import torch
@@ -34,6 +35,15 @@ def choose_device(name: str) -> torch.device:
     if kind == "mps" and not mac:
         raise UsageError("--device mps: expected a Mac with a GPU of its own, found none; use --device cpu")
     return torch.device(name)
+
+
+def usual_workers(device: torch.device) -> int:
+    """How many processes that load images pay beside a training on a device.
+
+    On a CPU all cores compute, and a process that loads takes from them what it gives; macOS starts processes anew for
+    every epoch, which takes longer than an epoch of a small set.
+    """
+    return min(8, max(1, (os.cpu_count() or 1) - 1)) if device.type == "cuda" else 0
 
 
 def synchronise(device: torch.device) -> None:

@@ -31,9 +31,11 @@ class Format:
 
 
 FORMATS = (
-    Format("masks", "segmentation", "scenarios.read.masks", ("images", "masks"), named=True),
+    Format("masks", "segmentation", "scenarios.read.masks", ("images", "masks", "mask_name"), named=True),
     Format("voc", "segmentation", "scenarios.read.voc", named=True),
+    Format("voc_devkit", "segmentation", "scenarios.read.voc_devkit", named=True),
     Format("coco", "detection", "scenarios.read.coco", ("images", "annotations")),
+    Format("voc_xml", "detection", "scenarios.read.voc_xml", ("images", "annotations")),
     Format("yolo", "detection", "scenarios.read.yolo"),
     Format("csv", "classification", "scenarios.read.table"),
     Format("class_folders", "classification", "scenarios.read.class_folders"),

@@ -1,7 +1,8 @@
 """Images with a mask each, joined by their file names: what the layouts of segmentation have in common."""
 
+import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,11 +10,17 @@ import torch
 from torch import Tensor
 
 from onehead_avl.ignored import VOID
+from onehead_avl.kinds.segmentation import BACKGROUND
 from scenarios.read.joined import by_stem
-from scenarios.samples.findings import Fault, Finding, collecting
-from scenarios.samples.pictures import list_files, read_each, read_indices, read_rgb, require_folder
+from scenarios.read.mask_names import SAME, MaskNames, infer_mask_names
+from scenarios.samples.checked import check
+from scenarios.samples.classes import VOC_CLASSES
+from scenarios.samples.facts import Facts, mask_facts
+from scenarios.samples.findings import LEFT_OUT, Fault, Finding, Notes, collecting
+from scenarios.samples.folders import list_files, require_folder, walk
+from scenarios.samples.pictures import check_pictures, stored, undecodable, unread
 from scenarios.samples.rules import values_without_class
-from scenarios.samples.sample import Sample
+from scenarios.samples.stored import StoredMask, StoredSample
 
 _VALUES = 256  # of a uint8 mask
 
@@ -24,11 +31,15 @@ class Values:
 
     Attributes:
         known: The values that stand for a class or for void.
+        classes: Those of a class that is no background.
         table: ``(256,)`` uint8 class index of each value, 255 = void.
+        voc: Whether they are PASCAL VOC's.
     """
 
     known: frozenset[int]
+    classes: frozenset[int]
     table: Tensor
+    voc: bool
 
 
 def values_of(
@@ -68,12 +79,19 @@ def values_of(
     table = torch.full((_VALUES,), VOID, dtype=torch.uint8)
     for value, name in names.items():
         table[value] = classes.index(name)
-    return Values(frozenset({*names, *ignore}), table), classes
+    of_classes = frozenset(value for value, name in names.items() if name != BACKGROUND)
+    voc = all(VOC_CLASSES[value : value + 1] == (name,) for value, name in names.items())
+    return Values(frozenset({*names, *ignore}), of_classes, table, voc), classes
 
 
 def read_pairs(
-    folders: tuple[Path, Path], suffixes: Sequence[str], values: Values, split: str, findings: list[Finding]
-) -> list[Sample]:
+    folders: tuple[Path, Path],
+    suffixes: Sequence[str],
+    values: Values,
+    split: str,
+    findings: list[Finding],
+    naming: MaskNames | None = SAME,
+) -> list[StoredSample]:
     """Read the images of a folder with their masks.
 
     Args:
@@ -81,92 +99,189 @@ def read_pairs(
         suffixes: How the names of images end, in lower case.
         values: What the values of the masks mean.
         split: ``train`` or ``val``.
-        findings: Is added to: an image or a mask stands alone or is there twice; a mask differs in size from its image
-            or holds an unknown value; a file cannot be decoded.
+        findings: Is added to as by :func:`find_pairs` and :func:`join_pairs`.
+        naming: What masks are called; ``None`` has it told from the files.
 
     Returns:
         Samples with ``mask``, sorted by file name.
 
     Raises:
-        Fault: A folder is missing, or holds no images.
+        Fault: A folder is missing, or holds no images; it cannot be told what masks are called.
     """
-    pairs = find_pairs(folders, suffixes, findings)
-    return read_each(pairs, lambda pair: read_pair(pair, values, findings), f"segmentation {split}", findings)
+    return join_pairs(find_pairs(folders, suffixes, findings, naming), folders, values, split, findings)
 
 
-def find_pairs(folders: tuple[Path, Path], suffixes: Sequence[str], findings: list[Finding]) -> list[tuple[Path, Path]]:
+def join_pairs(
+    pairs: Sequence[tuple[Path, Path]],
+    folders: tuple[Path, Path],
+    values: Values,
+    split: str,
+    findings: list[Finding],
+) -> list[StoredSample]:
+    """Make samples of images and their masks.
+
+    Args:
+        pairs: The files.
+        folders: Where the images and where the masks are, for messages.
+        values: What the values of the masks mean.
+        split: ``train`` or ``val``.
+        findings: Is added to: a mask differs in size from its image or holds an unknown value; a file cannot be
+            decoded; worth knowing: images are turned, or masks hold no class, or have the colours of other classes.
+
+    Returns:
+        Samples with ``mask``, in the order of the pairs.
+    """
+    images_in, masks_in = folders
+    with Notes(findings, images_in) as notes, Notes(findings, masks_in) as of_masks:
+        images = check_pictures([image for image, _ in pairs], f"segmentation {split}", notes)
+        masks = check([mask for _, mask in pairs], mask_facts, f"segmentation {split} masks")
+        samples = []
+        for (image, path), mask in zip(pairs, masks, strict=True):
+            sample = pair_of((image, images[image]), (path, mask), values, findings, notes)
+            if sample is not None:
+                _remark(sample, values, of_masks)
+                samples.append(sample)
+    findings += _without_class(samples, values, masks_in)
+    return samples
+
+
+def find_pairs(
+    folders: tuple[Path, Path], suffixes: Sequence[str], findings: list[Finding], naming: MaskNames | None = SAME
+) -> list[tuple[Path, Path]]:
     """Return the ``(image, mask)`` files of two folders, sorted by name.
 
     Args:
         folders: Where the images and where the masks are.
         suffixes: How the names of images end, in lower case.
-        findings: Is added to: an image or a mask stands alone, or is there twice.
+        findings: Is added to: an image or a mask stands alone, or is there twice; worth knowing: pictures elsewhere,
+            and files that are not called as masks are.
+        naming: What masks are called; ``None`` has it told from the files.
 
     Raises:
-        Fault: A folder is missing, or holds no images.
+        Fault: A folder is missing, or holds no images; it cannot be told what masks are called.
     """
     images_in, masks_in = folders
     shown = ", ".join(suffixes)
     require_folder(images_in, f"segmentation images ({shown})")
     require_folder(masks_in, "masks (.png)")
-    images = by_stem(list_files(images_in, suffixes), findings)
-    masks = by_stem(list_files(masks_in, (".png",)), findings)
-    if not images:
+    listed, listed_masks = list_files(images_in, suffixes), list_files(masks_in, (".png",))
+    if naming not in (None, SAME):
+        listed, listed_masks = _parted(folders, listed, listed_masks, naming, findings)
+    if not listed:
         raise Fault(images_in, f"expected images ({shown}), found none; put the split's images there")
+    images = by_stem(listed, findings, pictures=True)
+    masks = by_stem(listed_masks, findings, pictures=False)
+    taken = {path.stem for path in listed}
+    several = {path.stem for path in listed_masks} - masks.keys()
+    if naming is None:
+        naming = infer_mask_names(masks_in, taken, masks.keys(), findings)
 
-    for name in sorted(images.keys() - masks.keys()):
-        findings.append(Finding(images[name], f"expected a mask {masks_in / name}.png, found none; add it"))
-    for name in sorted(masks.keys() - images.keys()):
+    for name in sorted(images.keys() - {naming.image_of(mask) for mask in masks}):
+        wanted = naming.mask_of(name)
+        found = "several; remove the others" if wanted in several else "none; add it"
+        problem = f"expected a mask {masks_in / wanted}.png, found {found}"
+        findings.append(Finding(images[name], problem, repair=LEFT_OUT, pictures=1))
+    for mask in sorted(mask for mask in masks if naming.image_of(mask) not in taken):
+        name = naming.image_of(mask) or mask
         problem = f"expected an image {images_in / name}{suffixes[0]}, found none; add it or remove the mask"
-        findings.append(Finding(masks[name], problem))
-    return [(path, masks[name]) for name, path in images.items() if name in masks]
+        findings.append(Finding(masks[mask], problem, repair=LEFT_OUT))
+    elsewhere = [path for path in walk(images_in, suffixes) if path.parent != images_in and path.parent != masks_in]
+    findings += unread(images_in, elsewhere, "in folders of their own") + undecodable(images_in)
+    named = [(path, naming.mask_of(name)) for name, path in images.items()]
+    return [(path, masks[mask]) for path, mask in named if mask in masks]
 
 
-def read_pair(pair: tuple[Path, Path], values: Values, findings: list[Finding]) -> Sample | None:
-    """Read an image and its mask; both are looked at even if one of them is broken.
+def _parted(
+    folders: tuple[Path, Path], images: list[Path], masks: list[Path], naming: MaskNames, findings: list[Finding]
+) -> tuple[list[Path], list[Path]]:
+    """Tell images and masks, which may lie in one folder, by what masks are called."""
+    images_in, masks_in = folders
+    called_so = [path for path in masks if naming.image_of(path.stem) is not None]
+    if os.path.realpath(images_in) == os.path.realpath(masks_in):
+        names = {path.name for path in called_so}
+        return [path for path in images if path.name not in names], called_so
+    others = [path.name for path in masks if naming.image_of(path.stem) is None]
+    if others:
+        problem = f"files that are not called {naming} are no masks: there are {len(others)}, such as {others[0]}"
+        findings.append(Finding(masks_in, problem, fatal=False))
+    return images, called_so
+
+
+def pair_of(
+    picture: tuple[Path, Facts], mask: tuple[Path, Facts], values: Values, findings: list[Finding], notes: Notes
+) -> StoredSample | None:
+    """Join an image and its mask; both are looked at even if one of them is broken.
 
     Args:
-        pair: The two files.
+        picture: The image, and what is known of it.
+        mask: The mask, and what is known of it.
         values: What the values of the mask mean.
         findings: Is added to: a file cannot be decoded, the sizes differ, or the mask holds an unknown value.
+        notes: Is told if the image is turned.
 
     Returns:
         A sample; ``None`` if a finding was added.
     """
-    picture, path = pair
-    image = mask = None
-    with collecting(findings):
-        image = read_rgb(picture)
-    with collecting(findings):
-        mask = read_mask(path, values)
-    if image is None or mask is None:
-        return None
-    if mask.shape != image.shape[1:]:
+    (file, facts), (path, of_mask) = picture, mask
+    image = None
+    start = len(findings)
+    with collecting(findings, LEFT_OUT):
+        image = stored(file, facts, notes, of_mask.size)
+    with collecting(findings, LEFT_OUT):
+        require_values(path, of_mask, values)
+    if image is not None and not of_mask.problem and image.size != of_mask.size:
+        (height, width), (rows, columns) = of_mask.size, image.size
         problem = (
-            f"the mask is {mask.shape[1]} x {mask.shape[0]} pixels but its image {picture} is "
-            f"{image.shape[2]} x {image.shape[1]}; make them the same size"
+            f"the mask is {width} x {height} pixels but its image {file} is {columns} x {rows}; make them the same size"
         )
-        findings.append(Finding(path, problem))
+        findings.append(Finding(path, problem, repair=LEFT_OUT))
+    if image is None or len(findings) > start:
+        findings[-1] = replace(findings[-1], pictures=1)
         return None
-    return Sample(str(picture), image, {"mask": mask})
+    return StoredSample(image, mask=StoredMask(path, of_mask, values.table))
 
 
-def read_mask(path: Path, values: Values) -> Tensor:
-    """Read a mask: ``(H, W)`` uint8 class indices, 255 = void.
+def require_values(path: Path, mask: Facts, values: Values) -> None:
+    """Refuse a mask that cannot be used.
 
     Raises:
         Fault: The file cannot be decoded, or holds a value that is neither a class nor void.
     """
-    mask = read_indices(path)
-    present = torch.bincount(mask.flatten(), minlength=_VALUES).nonzero().flatten().tolist()
-    unknown = values_without_class(present, values.known)
+    if mask.problem:
+        raise Fault(path, mask.problem)
+    unknown = values_without_class(mask.values, values.known)
     if unknown:
         raise Fault(
             path,
             f"expected mask values {_listed(values.known)}, found {', '.join(map(str, unknown))}; "
             "store class indices, not colours",
         )
-    return values.table[mask.long()]
+
+
+def _remark(sample: StoredSample, values: Values, notes: Notes) -> None:
+    """Note what is strange of a mask that can be used."""
+    assert sample.mask is not None
+    mask, name = sample.mask.facts, Path(sample.mask.file).name
+    if values.voc and mask.misplaced:
+        notes.add(
+            f"masks whose palette has PASCAL VOC's colours at other indices, such as {mask.misplaced[0]}; the indices "
+            "are read",
+            name,
+        )
+    if not values.classes.intersection(mask.values):
+        notes.add("masks that hold no class but background and void", name)
+
+
+def _without_class(samples: Sequence[StoredSample], values: Values, folder: Path) -> list[Finding]:
+    """Refuse masks that teach nothing: background alone would be learned, and score well."""
+    found = set().union(*(sample.mask.facts.values for sample in samples if sample.mask is not None))
+    if not samples or not values.classes or found & values.classes:
+        return []
+    problem = (
+        f"expected masks with classes, found none of them with a value but {_listed(found)}, background and void; "
+        "store class indices"
+    )
+    return [Finding(folder, problem)]
 
 
 def _listed(values: Collection[int]) -> str:

@@ -4,30 +4,32 @@
 in ``<split>/SegmentationClass``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from scenarios.read.pairs import read_pairs, values_of
+from scenarios.read.splits import split_folder, split_folders
 from scenarios.samples.classes import VOC_CLASSES
 from scenarios.samples.findings import Finding
-from scenarios.samples.pictures import list_files, require_folder
-from scenarios.samples.sample import Sample
+from scenarios.samples.folders import list_files, require_folder
+from scenarios.samples.pictures import PICTURES
 from scenarios.samples.source import SPLITS, Source
+from scenarios.samples.stored import StoredSample
 
-SUFFIXES = (".jpg", ".jpeg")
-"""How the names of images end, in lower case."""
+SUFFIXES = tuple(suffix for suffix in PICTURES if suffix != ".png")
+"""How the names of images end, in lower case: those of masks end otherwise."""
 
 _FOLDERS = ("JPEGImages", "SegmentationClass")
 
 
 def recognises(source: Source) -> bool:
     """Tell whether a split has VOC's two sub-folders, or holds masks and images side by side."""
-    return any(_holds_pairs(source.on_disk / split) for split in SPLITS)
+    return any(_holds_pairs(folder) for split in SPLITS for folder in split_folders(source.on_disk, split))
 
 
 def read(
     source: Source, split: str, findings: list[Finding], classes: Sequence[str] | None
-) -> tuple[list[Sample], tuple[str, ...]]:
+) -> tuple[list[StoredSample], tuple[str, ...]]:
     """Read one split; the classes are VOC's where ``source`` names none.
 
     Args:
@@ -43,12 +45,17 @@ def read(
     Raises:
         Fault: A folder is missing, or holds no images; the names are not those of ``classes``.
     """
-    names = source.names
-    if names is None:
-        names = {value: name for value, name in enumerate(VOC_CLASSES) if value not in source.ignore}
-    values, classes = values_of(source.on_disk, names, source.ignore, classes)
-    folder = require_folder(source.on_disk / split, "segmentation images (.jpg) and masks (.png)")
+    values, classes = values_of(source.on_disk, names_of(source), source.ignore, classes)
+    folder = split_folder(source.on_disk, split, findings)
+    require_folder(folder, "segmentation images (.jpg) and masks (.png)")
     return read_pairs(folders_of(folder), SUFFIXES, values, split, findings), classes
+
+
+def names_of(source: Source) -> Mapping[int, str]:
+    """The class names by value: those of ``source``, or VOC's but for the values that are ignored."""
+    if source.names is not None:
+        return source.names
+    return {value: name for value, name in enumerate(VOC_CLASSES) if value not in source.ignore}
 
 
 def folders_of(folder: Path) -> tuple[Path, Path]:
@@ -58,8 +65,6 @@ def folders_of(folder: Path) -> tuple[Path, Path]:
 
 
 def _holds_pairs(folder: Path) -> bool:
-    if not folder.is_dir():
-        return False
     return folders_of(folder) != (folder, folder) or bool(
         list_files(folder, SUFFIXES) and list_files(folder, (".png",))
     )

@@ -1,94 +1,92 @@
-"""Picture files: finding them in a folder, and reading them, once."""
+"""Picture files: what is known of them, and how each is read."""
 
-import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from scenarios.samples.decoding import DecodingError, decode_indices, decode_rgb
-from scenarios.samples.findings import Fault, Finding, collecting
-from scenarios.samples.sample import Sample
+from scenarios.samples.checked import check
+from scenarios.samples.decoding import UPRIGHT, DecodingError, decode_rgb
+from scenarios.samples.facts import Facts, Size, picture_facts
+from scenarios.samples.findings import Fault, Finding, Notes
+from scenarios.samples.folders import walk
+from scenarios.samples.stored import StoredPicture
 
-PICTURES = (".jpg", ".jpeg", ".png")
-"""How the names of pictures end, in lower case."""
+PICTURES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2")
+"""How the names of pictures that are read end, in lower case."""
 
-Item = TypeVar("Item")
-
-
-def require_folder(folder: Path, content: str) -> Path:
-    """Return ``folder`` if it is one.
-
-    Args:
-        folder: The folder that must exist.
-        content: What belongs into it, for the message.
-
-    Raises:
-        Fault: There is no such folder, or it is a file.
-    """
-    if not os.path.isdir(folder):  # unlike Path.is_dir, it answers for names of any length
-        found = "found a file" if os.path.exists(folder) else "there is none"
-        raise Fault(folder, f"expected a folder of {content}, {found}; create it or correct the data folder")
-    return folder
-
-
-def list_visible(folder: Path) -> list[Path]:
-    """Return what lies in ``folder``, sorted by name, without hidden entries (``.DS_Store``, ``._a.jpg``).
-
-    Raises:
-        Fault: The folder cannot be listed.
-    """
-    try:
-        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    except OSError as error:
-        raise Fault(folder, f"the folder cannot be listed ({error.strerror}); check it") from error
-
-
-def list_files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
-    """Return the visible files of ``folder`` that end in one of ``suffixes`` (lower case), whatever their case.
-
-    Raises:
-        Fault: The folder cannot be listed.
-    """
-    return [entry for entry in list_visible(folder) if entry.suffix.lower() in suffixes]
+UNREAD_PICTURES = (".avif", ".heic", ".heif", ".jxl", ".svg", ".psd", ".dng", ".nef", ".cr2", ".arw", ".tga", ".ico")
+"""How the names of pictures end that cannot be decoded here, in lower case."""
 
 
 def unread(folder: Path, paths: Collection[Path], where: str) -> list[Finding]:
     """Return one finding, only worth knowing, about the pictures of ``folder`` that are not read, if there are any."""
     if not paths:
         return []
-    problem = f"pictures {where} are not read: there are {len(paths)}, such as {min(paths).name}"
-    return [Finding(folder, problem, fatal=False)]
+    name = min(path.relative_to(folder) for path in paths)
+    problem = f"pictures {where} are not read: there are {len(paths)}, such as {name}"
+    return [Finding(folder, problem, fatal=False, pictures=len(paths))]
 
 
-def read_each(
-    items: Iterable[Item], read: Callable[[Item], Sample | None], title: str, findings: list[Finding]
-) -> list[Sample]:
-    """Return ``read(item)`` of every item that can be read, with a progress bar while standard error is a terminal.
+def undecodable(folder: Path) -> list[Finding]:
+    """Return a finding, only worth knowing, about the pictures below ``folder`` that no decoder is here for."""
+    return unread(
+        folder, walk(folder, UNREAD_PICTURES), f"that cannot be decoded ({', '.join(UNREAD_PICTURES[:4])} ...)"
+    )
+
+
+def check_pictures(files: Iterable[Path], title: str, notes: Notes) -> dict[Path, Facts]:
+    """Tell what is known of pictures, decoding those that are new or were changed.
 
     Args:
-        items: What to read.
-        read: Makes a sample of an item; raises a fault, or adds to the findings itself and returns ``None``.
-        title: What is read, such as ``segmentation train``.
-        findings: The faults that ``read`` raises are added.
+        files: The pictures.
+        title: What they are, such as ``detection train``.
+        notes: Is told of files with more than one picture.
     """
-    samples = []
-    # `with` clears the bar before an error that `read` raises is printed.
-    with tqdm(items, desc=f"reading {title}", unit="picture", leave=False, disable=None) as bar:
-        for item in bar:
-            with collecting(findings):
-                samples.append(read(item))
-    return [sample for sample in samples if sample is not None]
+    distinct = list(dict.fromkeys(files))
+    known = dict(zip(distinct, check(distinct, picture_facts, title), strict=True))
+    for file, facts in known.items():
+        if facts.frames > 1 and not facts.problem:
+            notes.add("of files with several pictures only the first one is read", file.name)
+    return known
+
+
+def stored(file: Path, facts: Facts, notes: Notes, annotated: Size | None = None) -> StoredPicture:
+    """Say how a picture is read; whether it has the size of its annotation is for the caller to see.
+
+    A picture that EXIF asks to turn is turned where its annotation has the turned size and no other, and read as it is
+    stored otherwise.
+
+    Args:
+        file: The picture.
+        facts: What is known of it.
+        notes: Is told if it was turned, or if the annotation may mean either.
+        annotated: Height and width of the annotation; ``None`` where it has none.
+
+    Raises:
+        Fault: It cannot be decoded.
+    """
+    if facts.problem:
+        raise Fault(file, facts.problem)
+    if facts.orientation == UPRIGHT:
+        return StoredPicture(file, facts)
+    either = annotated in (None, facts.size) and annotated in (None, facts.turned_size)
+    upright = not either and annotated == facts.turned_size
+    if upright:
+        notes.add("pictures are turned as EXIF asks for, because their annotation has the turned size", file.name)
+    elif either:
+        notes.add(
+            "EXIF asks to turn pictures whose annotation may mean either; they are read as they are stored", file.name
+        )
+    return StoredPicture(file, facts, upright)
 
 
 def read_rgb(path: Path) -> Tensor:
     """Decode a picture; grey, palette and CMYK pictures are converted.
 
-    The orientation stored in EXIF is not applied: annotations count the pixels of the file.
+    The orientation stored in EXIF is not applied.
 
     Returns:
         ``(3, H, W)`` uint8 RGB.
@@ -96,26 +94,8 @@ def read_rgb(path: Path) -> Tensor:
     Raises:
         Fault: The picture cannot be decoded completely, is suspiciously large, or has more than 8 bits a channel.
     """
-    return torch.from_numpy(_decode(path, decode_rgb)).permute(2, 0, 1).contiguous()
-
-
-def read_indices(path: Path) -> Tensor:
-    """Decode a mask into its raw values: the palette indices of a palette picture, not their colours.
-
-    Returns:
-        ``(H, W)`` uint8.
-
-    Raises:
-        Fault: The mask cannot be decoded completely, or is no PNG of a palette or of 8 bits of grey.
-    """
-    return torch.from_numpy(_decode(path, decode_indices))
-
-
-def _decode(path: Path, decode: Callable[[Path], np.ndarray]) -> np.ndarray:
-    """Return what ``decode`` makes of a file; errors name the file."""
-    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
-        raise Fault(path, "expected a picture, found a folder or a device; remove it")
     try:
-        return decode(path)
+        pixels = decode_rgb(path).pixels
     except DecodingError as error:
         raise Fault(path, str(error)) from error
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))

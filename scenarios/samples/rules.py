@@ -8,13 +8,6 @@ import numpy as np
 from onehead_avl.ignored import VOID
 from scenarios.samples.classes import VOC_CLASSES
 
-NEEDED: dict[str, dict[str, type]] = {
-    "images": {"id": int, "file_name": str, "width": int, "height": int},
-    "categories": {"id": int, "name": str},
-    "annotations": {"id": int, "image_id": int, "category_id": int, "bbox": list},
-}
-"""The lists of a COCO annotation file, and the keys and types of their entries; other keys are not looked at."""
-
 ROUNDING = 1.0
 """Pixels by which a box may reach over the edge of its image; what reaches over is cut off."""
 

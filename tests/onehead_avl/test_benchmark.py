@@ -191,9 +191,8 @@ def mask_of_another_size(root):
 
 
 def missing_picture(root):
-    path = root / "mini_coco_det" / "train" / "000000000102.jpg"
-    path.unlink()
-    return path
+    (root / "mini_coco_det" / "train" / "000000000102.jpg").unlink()
+    return "image 102: expected the file '000000000102.jpg', found none; add it"
 
 
 def unknown_category(root):
@@ -201,21 +200,16 @@ def unknown_category(root):
     return "annotation 2 has category 77"
 
 
-def box_outside(root):
-    annotate(root, lambda content: content["annotations"][0].update(bbox=[35, 5, 20, 10]))
-    return "annotation 1: the bbox"
+def box_of_three_numbers(root):
+    annotate(root, lambda content: content["annotations"][0].update(bbox=[5, 5, 10]))
+    return "annotation 1: expected a bbox of four finite numbers"
 
 
-def box_without_area(root):
-    annotate(root, lambda content: content["annotations"][0].update(bbox=[5, 5, 0, 10]))
-    return "has no area"
-
-
-def empty_class(root):
-    path = root / "imagenette_160" / "train" / "n02102040"
-    for picture in path.iterdir():
-        picture.unlink()
-    return path
+def masks_without_classes(root):
+    path = root / "mini_voc_seg" / "train"
+    for mask in path.glob("*.png"):
+        Image.new("L", Image.open(mask).size).save(mask)
+    return f"{path}: expected masks with classes"
 
 
 def missing_set(root):
@@ -225,8 +219,8 @@ def missing_set(root):
 
 
 BREAKAGES = (
-    *(truncated_jpeg, mask_of_another_size, missing_picture, unknown_category, box_outside, box_without_area),
-    *(empty_class, missing_set),
+    *(truncated_jpeg, mask_of_another_size, missing_picture, unknown_category, box_of_three_numbers),
+    *(masks_without_classes, missing_set),
 )
 
 
@@ -239,14 +233,17 @@ def test_data_that_cannot_be_used_are_one_sentence_and_status_1(invoke, mini_roo
 
 
 def test_all_that_is_wrong_with_the_data_is_reported_at_once(invoke, mini_root, tmp_path):
-    broken = [breakage(mini_root) for breakage in (truncated_jpeg, missing_picture, box_outside)]
+    broken = [breakage(mini_root) for breakage in (truncated_jpeg, missing_picture, box_of_three_numbers)]
     answer = invoke(main, "--data", mini_root, "--backbone-weights", "none", "--output", tmp_path / "run")
     assert answer.status == 1
     assert "Traceback" not in answer.err + answer.out
     notes, report = answer.err.split("error: ")
     assert "seg train has no example of" in notes
     first, *lines = report.splitlines()
-    assert first == f"3 problems in {mini_root}: the data cannot be used until each of them is mended"
+    assert first == (
+        f"3 problems in {mini_root}: the data cannot be used until each of them is mended; or python -m "
+        f"onehead_avl.prepare --import {mini_root} --root NEW writes a copy without it"
+    )
     assert len(lines) == 3
     assert all(any(str(fragment) in line for line in lines) for fragment in broken)
 
@@ -254,8 +251,15 @@ def test_all_that_is_wrong_with_the_data_is_reported_at_once(invoke, mini_root, 
 def test_what_is_only_worth_knowing_is_a_note_and_the_run_goes_on(invoke, no_training, tmp_path, mini_root):
     stray = mini_root / "mini_coco_det" / "val" / "stray.jpg"
     stray.touch()
+    annotate(mini_root, lambda content: content["annotations"][0].update(bbox=[35, 5, 20, 10]))
+    annotate(mini_root, lambda content: content["annotations"][1].update(bbox=[5, 5, 0, 10]))
+    for picture in (mini_root / "imagenette_160" / "train" / "n02102040").iterdir():
+        picture.unlink()
     answer = invoke(main, "--data", mini_root, "--backbone-weights", "none", "--output", tmp_path / "run")
     assert answer.status == 0
+    assert "boxes that reach over the edge of their image are cut there: there is one, annotation 1" in answer.err
+    assert "boxes without area in their image are skipped: there is one, annotation 2" in answer.err
+    assert "cls train has no example of n02102040" in answer.err
     assert f"note: {stray.parent}: pictures not listed in mini_instances_val2017.json are not read" in answer.err
     assert "note: " not in answer.out
 

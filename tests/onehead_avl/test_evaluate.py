@@ -178,7 +178,12 @@ def test_a_stream_that_is_not_there_is_status_2(invoke, weights, stream, fragmen
 def test_weights_of_other_classes_do_not_fit_a_folder(invoke, weights, mini_root):
     val = mini_root / "imagenette_160" / "val"
     (val / "n03028079").rename(val / "n00000001")
-    assert_refused(invoke(main, "--weights", weights, "--data-root", mini_root), 1, "n03028079 is missing")
+    answer = invoke(main, "--weights", weights, "--data-root", mini_root, "--tasks", "cls")
+    assert answer.status == 1
+    note, error = [line for line in answer.err.splitlines() if not line.startswith("loading")]
+    assert note.startswith("note: ")
+    assert "cls val has no example of n03028079" in note
+    assert error.startswith(f"error: {val / 'n00000001'}: expected the class folders n01440764, n02102040, n03028079,")
 
 
 def test_missing_weights_are_status_2(invoke, tmp_path):

@@ -1,5 +1,3 @@
-import shutil
-
 import pytest
 import torch
 from torchvision.transforms.v2.functional import resize
@@ -10,6 +8,7 @@ from onehead_avl.target import Target
 from scenarios.dataset import EvaluationSet, TrainingSet
 from scenarios.description import read_description
 from scenarios.reading import read_stream
+from scenarios.samples import stored
 
 SIZE = 64
 NAMES = ("seg", "det", "cls")
@@ -17,7 +16,7 @@ TASK = 1  # any task label
 
 
 def read(root):
-    return read_stream(read_description("challenge").on(root, SIZE), lambda line: None)
+    return read_stream(read_description("challenge").on(root, SIZE), lambda line: None, memory=0)
 
 
 @pytest.fixture(scope="module")
@@ -146,25 +145,20 @@ def test_evaluation_stretches_the_picture_and_changes_nothing_else(data):
         assert torch.equal(samples[index][0], image)
 
 
-def test_evaluation_pictures_are_resized_once(data, monkeypatch):
-    sizes = []
-    monkeypatch.setattr(
-        scenarios.dataset, "resize", lambda image, size, **options: sizes.append(size) or resize(image, size, **options)
-    )
-    samples = evaluation_set(data)
-    for _ in range(3):
-        for index in range(len(samples)):
-            samples[index]
-    assert sizes == [[SIZE, SIZE]] * len(data.val)
-
-
-def test_images_are_decoded_once(mini_root):
+def test_images_are_decoded_when_a_view_is_asked_for_and_not_kept(mini_root, monkeypatch):
+    decoded = []
+    decode = stored.decode_rgb
+    monkeypatch.setattr(stored, "decode_rgb", lambda file: (decoded.append(file), decode(file))[1])
     stream = read(mini_root)
-    shutil.rmtree(mini_root)
     for data in stream.experiences:
         train, val = training_set(data), evaluation_set(data)
-        for view, count in ((train.augmented, len(train)), (train.plain, len(train)), (val.__getitem__, len(val))):
-            assert all(view(index)[0].shape == (3, SIZE, SIZE) for _ in range(2) for index in range(count))
+        assert decoded == []
+        views = (train.augmented, train.plain, val.__getitem__)
+        for view, sample in zip(views, (data.train[1], data.train[1], data.val[1]), strict=True):
+            view(1)
+            view(1)
+            assert [str(file) for file in decoded] == [sample.name] * 2
+            decoded.clear()
 
 
 def test_no_two_samples_of_a_stream_have_the_same_random_view(stream):

@@ -150,7 +150,7 @@ def test_a_name_that_commands_read_otherwise_is_refused(folder):
         (f"{SEG}, train: a, val: {{images: a}}", "train: expected a mapping (keys and values), found 'a'"),
         (
             f"{SEG}, train: {{image: a}}, val: {{images: a}}",
-            "image: expected one of images, masks; found an unknown key",
+            "image: expected one of images, masks, mask_name; found an unknown key",
         ),
         (f"{SEG}, train: {{images: 1}}, val: {{images: a}}", "train.images: expected text, found 1"),
         (
@@ -227,8 +227,8 @@ def test_a_name_that_commands_read_otherwise_is_refused(folder):
         (f"{SEG}, format: maskss", "found 'maskss' (did you mean masks?); correct it"),
         (
             f"{SEG}, format: coco",
-            "format: expected a format of the kind segmentation (masks, voc), found coco; name another one or "
-            "leave it out",
+            "format: expected a format of the kind segmentation (masks, voc, voc_devkit), found coco; name another one "
+            "or leave it out",
         ),
         (f"{SEG}, domain: nigt", "domain: expected one of grey, night, negative; found 'nigt' (did you mean night?)"),
         (f"{SEG}, domain: no", "domain: expected text, found no, which YAML reads as a truth value"),
@@ -288,5 +288,5 @@ def test_code_of_ones_own_is_named_by_its_import_path_and_not_imported(folder):
 
 def test_a_kind_of_ones_own_may_read_a_known_format(folder):
     text = "name: a, kind: 'my:Kind', format: masks, path: data, train: {depth: a}, val: {masks: b}"
-    assert refusal(folder, text).startswith("depth: expected one of images, masks; found an unknown key")
+    assert refusal(folder, text).startswith("depth: expected one of images, masks, mask_name; found an unknown key")
     assert described(folder, text.replace("depth", "images")).format == "masks"

@@ -1,6 +1,9 @@
 """Thousands of broken data folders, drawn from seeds: each is refused with a sentence, or read into valid samples.
 
-``pytest tests/scenarios/test_fuzz.py -s`` shows how the cases of each kind ended.
+Of each, whatever becomes of it: boxes in are boxes kept and boxes counted in findings, pictures in the folders are
+pictures read and pictures counted, what is right without a finding is what the files say to the letter, and a copy
+that is repaired has the same boxes and nothing fatal. ``pytest tests/scenarios/test_fuzz.py -s`` shows how the cases of
+each kind ended.
 """
 
 import io
@@ -14,6 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from random import Random
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
@@ -22,11 +26,12 @@ import torch
 from PIL import Image
 
 from onehead_avl.errors import DataError
+from onehead_avl.prepare.adopt import adopt
 from scenarios.challenge import FOLDERS as CHALLENGE
 from scenarios.described import Described, Description
 from scenarios.experience import Experience
 from scenarios.reading import inspect, read_stream
-from scenarios.samples.findings import SHOWN
+from scenarios.samples.findings import SHOWN, Finding
 from scenarios.samples.rules import ROUNDING
 from scenarios.samples.sample import Sample
 from scenarios.samples.source import Source
@@ -72,13 +77,15 @@ def root(mini_root: Path) -> Path:
 class Broken:
     """A file of an experience and what it is made into.
 
-    ``check`` is given the data if they are read all the same, and what the file held before.
+    ``check`` is given the data if they are read all the same, and what the file held before; where it goes by the
+    letter of the file, only if there is no finding either.
     """
 
     name: str
     file: str
     content: bytes
     check: Callable[[Experience, bytes], None] = lambda data, before: None
+    by_letter: bool = False
 
 
 def assert_valid(data: Experience) -> None:
@@ -126,30 +133,110 @@ def described(root: Path, *names: str) -> Description:
     return Description("challenge", tuple(experiences)).on(root, size=32)
 
 
-def outcome(root: Path, broken: Broken) -> str:
-    """Read a root with one broken file: ``refused`` or ``accepted``; anything else fails."""
+def outcome(root: Path, broken: Broken, copied: bool) -> str:
+    """Read a root with one broken file: ``refused``, ``repaired``, ``noted`` or ``right``; anything else fails."""
     path = root / broken.file
     before = path.read_bytes()
     path.write_bytes(broken.content)
     try:
-        (data,) = read_stream(described(root, broken.name), tell=assert_one_line).experiences
-    except DataError as error:
-        lines = str(error).split("\n")
-        assert len(lines) <= SHOWN + 2
-        for line in lines:
-            assert_one_line(line)
-        assert lines[0].startswith(str(root)) if len(lines) == 1 else f"problems in {root}" in lines[0]
-        return "refused"
-    else:
-        assert_valid(data)
-        broken.check(data, before)
-        return "accepted"
+        experiences, findings = inspect(described(root, broken.name), tell=assert_one_line)
+        for finding in findings:
+            assert_one_line(str(finding))
+        fatal = [finding for finding in findings if finding.fatal]
+        hopeless = [finding for finding in fatal if not finding.repair]
+        if not hopeless:
+            assert_all_counted(root, broken, *experiences, findings)
+        try:
+            (data,) = read_stream(described(root, broken.name), tell=assert_one_line).experiences
+        except DataError as error:
+            assert_refusal(root, error)
+        else:
+            assert not fatal
+            assert_valid(data)
+            if not (broken.by_letter and findings):
+                broken.check(data, before)
+        if copied and broken.name in CHALLENGE:
+            assert_copied(root, broken.name, experiences, hopeless)
+        return "refused" if hopeless else "repaired" if fatal else "noted" if findings else "right"
     finally:
         path.write_bytes(before)
 
 
+def assert_refusal(root: Path, error: DataError) -> None:
+    lines = str(error).split("\n")
+    assert len(lines) <= SHOWN + 2
+    for line in lines:
+        assert_one_line(line)
+    if len(lines) == 1:
+        assert lines[0].startswith(str(root)) or ": experience " in lines[0]  # where the stream is described
+    else:
+        assert f"problems in {root}" in lines[0]
+
+
+def assert_all_counted(root: Path, broken: Broken, data: Experience, findings: list[Finding]) -> None:
+    """Compare what was read and counted with what the files hold, without the code of the readers."""
+    pictures, boxes = there(root, broken.name)
+    samples = {sample.name: sample for sample in (*data.train, *data.val)}.values()  # a folder may be named twice
+    if pictures is not None:
+        assert pictures == len(samples) + sum(finding.pictures for finding in findings)
+    if boxes is not None:
+        kept = sum(len(sample.annotation["boxes"]) for sample in samples)
+        assert boxes == kept + sum(finding.boxes for finding in findings)
+
+
+def there(root: Path, name: str) -> tuple[int | None, int | None]:
+    """How many pictures and how many boxes the folders of an experience hold; ``None`` where files do not say."""
+    if name == "seg":
+        return len(list((root / CHALLENGE["seg"]).rglob("*.jpg"))), None
+    if name == "cls":
+        return len(list((root / CHALLENGE["cls"]).rglob("*.JPEG"))), None
+    if name == "det":
+        contents = [json.loads((root / ANNOTATIONS.format(split)).read_bytes()) for split in ("train", "val")]
+        boxes = sum(len(content["annotations"]) for content in contents)
+        return len(list((root / CHALLENGE["det"]).rglob("*.jpg"))), boxes
+    if name == "yolo":
+        rows = [file.read_bytes() for file in (root / "yolo/labels").rglob("*.txt")]
+        try:
+            texts = [text.decode("utf-8-sig") for text in rows]
+        except ValueError:
+            return len(list((root / "yolo/images").rglob("*.jpg"))), None
+        boxes = sum(bool(row.strip()) for text in texts for row in text.splitlines())
+        return len(list((root / "yolo/images").rglob("*.jpg"))), boxes
+    return None, None
+
+
+def assert_copied(root: Path, name: str, read: list[Experience], hopeless: list[Finding]) -> None:
+    """Have a copy repaired: it has what was read but for pictures that are there twice, and nothing fatal in it."""
+    copy = root.parent / "copy"
+    try:
+        adopt(root, copy, [name], assert_one_line)
+    except DataError as error:
+        assert_refusal(root, error)
+        left = [{sample.digest for sample in samples} for each in read for samples in (each.train, each.val)]
+        assert hopeless or not all(left) or left[0] <= left[1]
+        return
+    finally:
+        adopted = copy.exists() and (copy / "manifest.json").exists()
+        if not adopted:
+            rmtree(copy, ignore_errors=True)
+    try:
+        assert not hopeless
+        (again,) = read_stream(described(copy, name), tell=assert_one_line).experiences
+        (data,) = read
+        seen, boxes = set(), 0
+        for sample in [*data.val, *data.train]:
+            if sample.digest not in seen:
+                boxes += len(sample.annotation.get("boxes", ()))
+            seen.add(sample.digest)
+        samples = [*again.train, *again.val]
+        assert {sample.digest for sample in samples} == seen
+        assert sum(len(sample.annotation.get("boxes", ())) for sample in samples) == boxes
+    finally:
+        rmtree(copy)
+
+
 def assert_one_line(line: str) -> None:
-    assert 0 < len(line) < 1100
+    assert 0 < len(line) < 1400
     assert line.isprintable()
 
 
@@ -163,7 +250,7 @@ def split_of(rng: Random) -> str:
 def damaged_annotations(rng: Random, root: Path, damage: Callable) -> Broken:
     file = ANNOTATIONS.format(split_of(rng))
     content = damage(rng, (root / file).read_bytes())
-    return Broken("det", file, content, check=nothing_is_lost)
+    return Broken("det", file, content, nothing_is_lost, by_letter=True)
 
 
 def damaged_picture(rng: Random, root: Path, damage: Callable) -> Broken:
@@ -254,7 +341,7 @@ def restructured_annotations(rng: Random, root: Path, damage: Callable) -> Broke
     text = json.dumps(content)
     depth = rng.choice([3, *(rng.randrange(700, 1000) for _ in range(8)), 100_000])  # Python's own limit is 1000
     text = text.replace(json.dumps(DEEP), "[" * depth + "]" * depth)
-    return Broken("det", file, text.encode(), check=nothing_is_lost)
+    return Broken("det", file, text.encode(), nothing_is_lost, by_letter=True)
 
 
 def restructure(rng: Random, content: Any) -> None:
@@ -394,7 +481,7 @@ def damaged_rows(rng: Random, root: Path, damage: Callable) -> Broken:
             corners = [(cx - w / 2) * width, (cy - h / 2) * height, (cx + w / 2) * width, (cy + h / 2) * height]
             assert torch.allclose(box, torch.tensor(corners), rtol=0, atol=ROUNDING + 1e-3)
 
-    return Broken("yolo", file, content, as_written)
+    return Broken("yolo", file, content, as_written, by_letter=True)
 
 
 def damaged_description(rng: Random, root: Path, damage: Callable) -> Broken:
@@ -420,8 +507,11 @@ def damaged_table(rng: Random, root: Path, damage: Callable) -> Broken:
         read = [(Path(each.name), data.classes[each.annotation["label"]]) for each in (*data.train, *data.val)]
         assert sorted(read) == sorted((root / name.strip('"'), label.strip('"')) for name, label in kept)
 
-    return Broken("csv", file, content, nothing_is_lost)
+    return Broken("csv", file, content, nothing_is_lost, by_letter=True)
 
+
+COPIED = 8
+"""Of so many cases one is imported, too."""
 
 WAYS = {
     damaged_annotations: 400,
@@ -443,15 +533,16 @@ def test_broken_data_are_refused_or_valid(root, damage, no_hang, way):
         broken = way(Random(seed), root, damage)
         try:
             with no_hang():
-                ended[outcome(root, broken)] += 1
+                ended[outcome(root, broken, copied=seed % COPIED == 0)] += 1
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
             raise AssertionError(f"{way.__name__}, seed {seed}, {broken.file}: {broken.content[:300]!r}") from error
     print(f"\n{way.__name__}: {WAYS[way]} cases, {dict(ended)}")
-    assert ended["refused"] + ended["accepted"] == WAYS[way]
-    assert ended["refused"] > WAYS[way] // 4
-    assert not any(finding.fatal for finding in inspect(described(root, *PATHS)))  # each case put its file back
+    assert sum(ended.values()) == WAYS[way]
+    assert ended["refused"] + ended["repaired"] + ended["noted"] > WAYS[way] // 4
+    for name in PATHS:  # each case put its file back
+        assert not any(finding.fatal for finding in inspect(described(root, name), tell=assert_one_line)[1])
 
 
 def test_there_are_enough_cases():

@@ -73,14 +73,16 @@ def test_files_are_recognised(tmp_path, name):
 
 def test_a_layout_of_another_kind_is_not_recognised(mini_root):
     message = refused("detection", mini_root / "mini_voc_seg")
-    assert message.startswith(f"{mini_root / 'mini_voc_seg'}: expected a layout of detection images (coco, yolo)")
+    assert message.startswith(
+        f"{mini_root / 'mini_voc_seg'}: expected a layout of detection images (coco, voc_xml, yolo)"
+    )
     assert "recognised none; correct the path of experience mine, or name the layout with format" in message
 
 
 def test_a_named_layout_of_another_kind_is_refused(mini_root):
     message = refused("detection", mini_root / "mini_voc_seg", format="voc")
     assert message == (
-        "a.yaml:3: format: expected a layout of detection images (coco, yolo), got voc; name another one"
+        "a.yaml:3: format: expected a layout of detection images (coco, voc_xml, yolo), got voc; name another one"
     )
 
 

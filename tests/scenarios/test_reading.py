@@ -1,3 +1,4 @@
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from scenarios.domains import night
 from scenarios.drawn.embedded import COUNTS
 from scenarios.drawn.looks import CATEGORIES
 from scenarios.reading import inspect, read_split, read_stream, require_data
+from scenarios.samples import facts
 from scenarios.samples.classes import VOC_CLASSES
 from scenarios.samples.source import Source
 
@@ -49,6 +51,10 @@ def stream(root, *experiences):
     """A ready-made stream on a data folder; experiences by name, or described."""
     each = [described(one) if isinstance(one, str) else one for one in experiences]
     return Description("mine", tuple(each)).on(root, size=40)
+
+
+def ignore(line):
+    """What is told means nothing to the test."""
 
 
 def read(root, *experiences):
@@ -93,14 +99,14 @@ def test_a_named_layout_is_not_told(mini_root):
 def test_a_split_needs_no_other(mini_root, name):
     shutil.rmtree(mini_root / FOLDERS[name] / "train")
     (each,) = stream(mini_root, name).experiences
-    assert len(read_split(each, "val", CLASSES[name])) == (3 if name == "cls" else 2)
+    assert len(read_split(each, "val", CLASSES[name], ignore)) == (3 if name == "cls" else 2)
     assert "train" in refused(mini_root, name)
 
 
 @each_experience
 def test_a_missing_data_folder_is_a_usage_error(tmp_path, name):
     root = tmp_path / "nowhere"
-    for act in (lambda: read(root, name), lambda: inspect(stream(root, name)), lambda: require_data(root)):
+    for act in (lambda: read(root, name), lambda: inspect(stream(root, name), ignore), lambda: require_data(root)):
         with pytest.raises(UsageError, match="expected a folder with mini_voc_seg, mini_coco_det and imag") as caught:
             act()
         assert str(caught.value).startswith(f"{root}: ")
@@ -112,61 +118,82 @@ def test_a_data_folder_without_the_experience_is_a_data_error(tmp_path, name):
     message = refused(tmp_path, name)
     assert message.startswith(f"{tmp_path / FOLDERS[name]}: expected the images of experience {name}, found none")
     with pytest.raises(DataError, match=FOLDERS[name]):
-        read_split(stream(tmp_path, name).experiences[0], "val", CLASSES[name])
+        read_split(stream(tmp_path, name).experiences[0], "val", CLASSES[name], ignore)
 
 
 @each_experience
 def test_val_must_have_the_classes_of_a_model(mini_root, name):
     (each,) = stream(mini_root, name).experiences
     with pytest.raises(DataError, match=FOLDERS[name]):
-        read_split(each, "val", ("background", "circle"))
+        read_split(each, "val", ("background", "circle"), ignore)
 
 
-def test_val_is_read_with_the_classes_of_train(mini_root):
+def test_one_class_list_holds_the_classes_of_both_splits(mini_root):
     val = mini_root / "imagenette_160" / "val"
     (val / "n03028079").rename(val / "n00000001")
-    assert "n03028079 is missing, n00000001 is unknown" in refused(mini_root, "cls")
+    (experience,), told = read(mini_root, "cls")
+    assert experience.classes == ("n00000001", *CLASSES["cls"])
+    assert [sample.annotation["label"] for sample in experience.val] == [0, 1, 2]
+    assert told[1:] == [
+        f"{val.with_name('train') / 'n01440764'}: cls train has no example of n00000001",
+        f"{val / 'n00000001'}: cls val has no example of n03028079",
+    ]
 
 
 def spoil(root):
-    """Give each experience one fault or two, and one thing that is only worth knowing to two of them."""
+    """Give each experience one fault or two, and one thing that is only worth knowing to two of them.
+
+    What shows in one data set, and what shows only when the splits are looked at together.
+    """
     seg, det, cls = (root / folder for folder in FOLDERS.values())
     Image.new("L", (40, 30), 99).save(seg / "val" / "2007_000000.png")
-    (det / "annotations" / "mini_instances_train2017.json").write_text("{")
+    train, val = (det / "annotations" / f"mini_instances_{split}2017.json" for split in ("train", "val"))
+    train.write_text("{")
     (det / "val" / "000000000100.jpg").unlink()
     (cls / "val" / CLASSES["cls"][0] / "copy.JPEG").write_bytes(
         (cls / "train" / CLASSES["cls"][0] / "n01440764_0.JPEG").read_bytes()
     )
     (cls / "train" / "stray.png").touch()
-    return {
+    alone = {(seg / "val" / "2007_000000.png", True), (train, True), (val, True), (cls / "train", False)}
+    together = {
         *((seg / "train", False), (seg / "val", False)),  # classes without an example
-        (seg / "val" / "2007_000000.png", True),
-        (det / "annotations" / "mini_instances_train2017.json", True),
-        (det / "val" / "000000000100.jpg", True),
         (det / "val", False),  # a class of the missing image
         (cls / "val" / CLASSES["cls"][0] / "copy.JPEG", True),
-        (cls / "train", False),
     }
+    return alone, together
 
 
 def test_data_without_faults_have_only_notes(mini_root):
-    findings = inspect(stream(mini_root, *FOLDERS))
-    assert {(finding.file.parent.name, finding.file.name, finding.fatal) for finding in findings} == {
-        ("mini_voc_seg", "train", False),
-        ("mini_voc_seg", "val", False),
-    }
-    assert inspect(stream(mini_root, "det", "cls")) == []
+    told = []
+    experiences, findings = inspect(stream(mini_root, *FOLDERS), told.append)
+    assert findings == []
+    assert [each.name for each in experiences] == list(FOLDERS)
+    assert [len(each.train) for each in experiences] == [4, 4, 4]
+    assert [line.split(": ")[1].split(" at ")[0] for line in told] == [
+        "voc layout",
+        "coco layout",
+        "class_folders layout",
+    ]
+    absent = read(mini_root, *FOLDERS)[1][3:]
+    assert [line.split(" has no example of ")[0] for line in absent] == [
+        f"{mini_root / 'mini_voc_seg' / split}: seg {split}" for split in ("train", "val")
+    ]
 
 
-def test_everything_is_found_in_one_pass_over_all_experiences(mini_root):
-    expected = spoil(mini_root)
-    findings = inspect(stream(mini_root, *FOLDERS))
-    assert {(finding.file, finding.fatal) for finding in findings} == expected
-    assert len(findings) == len(expected)
+def test_an_inspection_finds_all_that_is_wrong_with_each_data_set_in_one_pass(mini_root):
+    alone, _ = spoil(mini_root)
+    experiences, findings = inspect(stream(mini_root, *FOLDERS), ignore)
+    assert {(finding.file, finding.fatal) for finding in findings} == alone
+    assert len(findings) == len(alone)
+    assert [(each.name, len(each.train), len(each.val)) for each in experiences] == [
+        ("seg", 4, 1),
+        ("det", 0, 1),
+        ("cls", 4, 4),
+    ]
 
 
 def test_reading_tells_the_notes_and_raises_the_faults_at_once(mini_root):
-    expected = spoil(mini_root)
+    expected = set().union(*spoil(mini_root))
     told = []
     with pytest.raises(DataError) as caught:
         read_stream(stream(mini_root, *FOLDERS), told.append)
@@ -176,12 +203,64 @@ def test_reading_tells_the_notes_and_raises_the_faults_at_once(mini_root):
     assert {line.split(": ")[0] for line in told[3:]} == {str(file) for file, fatal in expected if not fatal}
 
 
+def test_what_a_repaired_copy_mends_is_said_to_be_mended_by_one(mini_root):
+    (mini_root / "mini_voc_seg" / "val" / "2007_000000.jpg").write_bytes(b"broken")
+    way_out = f"; or python -m onehead_avl.prepare --import {mini_root} --root NEW writes a copy without it"
+    assert refused(mini_root, *FOLDERS).endswith(f"; replace or remove the file{way_out}")
+    train, val = (mini_root / "imagenette_160" / split / CLASSES["cls"][0] for split in ("train", "val"))
+    shutil.copy(train / "n01440764_0.JPEG", val / "copy.JPEG")
+    assert refused(mini_root, *FOLDERS).split("\n")[0].endswith(f"until each of them is mended{way_out}")
+    (mini_root / "mini_coco_det" / "annotations" / "mini_instances_val2017.json").unlink()
+    assert "--import" not in refused(mini_root, *FOLDERS)  # which refuses it, too
+
+
+def test_no_copy_is_offered_of_data_that_a_user_describes(mini_root):
+    (mini_root / "mini_voc_seg" / "val" / "2007_000000.jpg").write_bytes(b"broken")
+    with pytest.raises(DataError) as caught:
+        read_stream(replace(stream(mini_root, "seg"), file=Path("mine.yaml")), ignore)
+    assert str(caught.value).endswith("; replace or remove the file")
+
+
+def test_data_are_decoded_once_and_then_remembered(mini_root, monkeypatch):
+    for path in mini_root.rglob("*.*"):
+        os.utime(path, (10**9, 10**9))
+    first = read(mini_root, *FOLDERS)
+    before = [sample.checksum() for each in first[0] for sample in (*each.train, *each.val)]
+    for name in ("decode_rgb", "decode_indices"):
+        monkeypatch.setattr(facts, name, None)
+    again = read(mini_root, *FOLDERS)
+    assert [sample.checksum() for each in again[0] for sample in (*each.train, *each.val)] == before
+    assert again[1] == first[1]
+
+
+def test_a_class_name_that_no_file_could_be_written_with_is_refused(mini_root):
+    bad = mini_root / "imagenette_160" / "train" / "n0\n1"
+    (bad.with_name("n01440764")).rename(bad)
+    message = refused(mini_root, "cls")
+    assert message == (
+        f"{mini_root / 'imagenette_160'}: expected a class name that can be written, found n0\\n1; rename the class"
+    )
+
+
 def test_a_split_alone_raises_all_its_faults(mini_root):
     for position in range(2):
         (mini_root / "mini_voc_seg" / "val" / f"2007_00000{position}.jpg").write_bytes(b"broken")
     with pytest.raises(DataError, match=r"^2 problems in ") as caught:
-        read_split(stream(mini_root, "seg").experiences[0], "val", CLASSES["seg"])
+        read_split(stream(mini_root, "seg").experiences[0], "val", CLASSES["seg"], ignore)
     assert len(str(caught.value).split("\n")) == 3
+
+
+def test_a_split_alone_tells_what_is_worth_knowing(mini_root):
+    (mini_root / "mini_coco_det" / "val" / "extra.jpg").touch()
+    (mini_root / "mini_coco_det" / "val" / "000000000101.jpg").unlink()
+    told = []
+    with pytest.raises(DataError, match=r"image 101: expected the file"):
+        read_split(stream(mini_root, "det").experiences[0], "val", CLASSES["det"], told.append)
+    assert told == [
+        f"{mini_root / 'mini_coco_det' / 'val'}: pictures not listed in mini_instances_val2017.json are not read: "
+        "there are 1, such as extra.jpg",
+        f"{mini_root / 'mini_coco_det' / 'val'}: det val has no example of dog",
+    ]
 
 
 def test_faults_of_a_users_stream_are_in_its_file(mini_root):
@@ -319,7 +398,7 @@ def test_a_domain_changes_the_images_and_nothing_else(mini_root):
 
 def test_a_split_alone_has_its_domain_too(mini_root):
     plain, dark = (
-        read_split(each, "val", CLASSES["det"])
+        read_split(each, "val", CLASSES["det"], ignore)
         for each in stream(mini_root, "det", described_as("dark", "det", domain="night")).experiences
     )
     assert all(torch.equal(b.image, night(a.image)) for a, b in zip(plain, dark, strict=True))
@@ -335,7 +414,7 @@ def test_a_split_alone_has_its_domain_too(mini_root):
 def test_a_split_has_the_annotation_that_the_stream_has(mini_root, name, chosen):
     placed = stream(mini_root, described(name, classes=chosen))
     (experience,) = read_stream(placed, lambda line: None).experiences
-    alone = read_split(placed.experiences[0], "val", experience.classes)
+    alone = read_split(placed.experiences[0], "val", experience.classes, ignore)
     assert [sample.name for sample in alone] == [sample.name for sample in experience.val]
     for one, other in zip(alone, experience.val, strict=True):
         assert torch.equal(one.image, other.image)
@@ -346,14 +425,14 @@ def test_a_split_has_the_annotation_that_the_stream_has(mini_root, name, chosen)
 
 def test_the_classes_of_a_model_are_found_by_name(mini_root):
     (each,) = stream(mini_root, described("det", classes=("car", "dog"))).experiences
-    samples = read_split(each, "val", ("dog", "car"))
+    samples = read_split(each, "val", ("dog", "car"), ignore)
     assert [sample.annotation["labels"].tolist() for sample in samples] == [[1], [0, 1]]
 
 
 def test_classes_of_a_model_that_the_data_lack_are_refused(mini_root):
     (each,) = stream(mini_root, described("cls", classes=CLASSES["cls"][:1])).experiences
     with pytest.raises(DataError, match=r"^a\.yaml:cls: classes: unknown rose; the data of experience cls have n0"):
-        read_split(each, "val", (CLASSES["cls"][0], "rose"))
+        read_split(each, "val", (CLASSES["cls"][0], "rose"), ignore)
 
 
 # Drawn images.
@@ -390,7 +469,7 @@ def test_drawn_images_are_chosen_from_by_class():
 def test_a_split_of_drawn_images():
     (each,) = stream(None, described("det")).experiences
     assert each.format == DRAWN
-    assert len(read_split(each, "val", CATEGORIES)) == 10
+    assert len(read_split(each, "val", CATEGORIES, ignore)) == 10
 
 
 # A user's own kind and reader.
@@ -419,13 +498,14 @@ def test_a_kind_without_classes_refuses_a_choice(mini_root, tmp_path, monkeypatc
 
 @needs_real
 def test_real_data_have_no_findings():
-    assert inspect(stream(REAL, *FOLDERS)) == []
+    assert inspect(stream(REAL, *FOLDERS), ignore)[1] == []
+    assert len(read(REAL, *FOLDERS)[1]) == 3  # the layouts
 
 
 @needs_real
 @each_experience
 def test_real_validation_data(name):
-    samples = read_split(stream(REAL, name).experiences[0], "val", REAL_CLASSES[name])
+    samples = read_split(stream(REAL, name).experiences[0], "val", REAL_CLASSES[name], ignore)
     assert len(samples) == 60
     kind = kind_of(KINDS[name])
     present = set().union(*(kind.classes_in(sample.annotation, REAL_CLASSES[name]) for sample in samples))

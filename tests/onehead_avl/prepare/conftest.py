@@ -357,7 +357,7 @@ def adopt(invoke, tmp_path) -> Callable:
     def adopt(source, *arguments):
         answer = invoke(main, "--import", source, "--root", tmp_path / "adopted", *arguments)
         said = answer.out.split("\n\n")[0].splitlines()
-        return answer, [line.removeprefix(f"{source}: ") for line in said]
+        return answer, [line.removeprefix(f"{source}: ").removeprefix(f"{source}/") for line in said]
 
     return adopt
 

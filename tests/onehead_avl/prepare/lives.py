@@ -15,8 +15,14 @@ from functools import partial
 from pathlib import Path
 
 from onehead_avl.command import run_command
+from onehead_avl.kinds import KINDS
+from onehead_avl.kinds.kind import kind_of
 from onehead_avl.prepare import __main__ as command
-from onehead_avl.prepare import build, download, sources  # imported once, before all forks
+from onehead_avl.prepare import adopt, build, download, sources  # noqa: F401  imported once, before all forks
+from scenarios.read import class_folders, coco, voc  # noqa: F401
+
+for kind in KINDS:
+    kind_of(kind)
 
 PACKAGE = str(Path(build.__file__).parent)
 

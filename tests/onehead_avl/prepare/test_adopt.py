@@ -72,13 +72,14 @@ def test_validation_pictures_are_removed_from_training(adopt, source, adopted, r
     answer, said = adopt(source)
     assert answer.status == 0, answer.err
     assert said == [
-        "segmentation: 1 of 5 train pictures are also in segmentation val; left out: "
+        "mini_voc_seg/train: 1 of 5 train pictures are also in segmentation val; left out: "
         "mini_voc_seg/train/2007_000077.jpg",
-        "detection: 1 of 4 train pictures are also in detection val; left out: mini_coco_det/train/000000000101.jpg",
-        "classification: 1 of 5 train pictures are also in classification val; left out: "
+        "mini_coco_det/train: 1 of 4 train pictures are also in detection val; left out with their 2 boxes: "
+        "mini_coco_det/train/000000000101.jpg",
+        "imagenette_160/train: 1 of 5 train pictures are also in classification val; left out: "
         "imagenette_160/train/n01440764/copy.JPEG",
     ]
-    assert findings(adopted)[0]["files"] == ["mini_voc_seg/train/2007_000077.jpg"]
+    assert findings(adopted)[0]["file"] == "mini_voc_seg/train"
     assert not (adopted / "mini_voc_seg" / "train" / "2007_000077.png").exists()
     assert "000000000101.jpg" not in {name for name, _, _ in objects(adopted, "train")}
     assert [len(read_folder(adopted, task).train) for task in FOLDERS] == [4, 3, 4]
@@ -93,9 +94,9 @@ def test_the_same_pixels_in_another_file_and_another_task_are_found(adopt, sourc
     answer, said = adopt(source)
     assert answer.status == 0, answer.err
     assert said == [
-        "classification: 1 of 6 train pictures are also in detection train; left out: "
+        "imagenette_160/train: 1 of 6 train pictures are also in detection train; left out: "
         "imagenette_160/train/n01440764/again.png",
-        "classification: 1 of 6 train pictures are also in segmentation val; left out: "
+        "imagenette_160/train: 1 of 6 train pictures are also in segmentation val; left out: "
         "imagenette_160/train/n01440764/other.png",
     ]
     assert len(read_folder(adopted, "cls").train) == 4
@@ -106,7 +107,8 @@ def test_copies_in_one_split_are_found(adopt, source, adopted, read_folder):
     shutil.copy(next(folder.iterdir()), folder / "z.JPEG")
     _, said = adopt(source)
     assert said == [
-        "classification: 1 of 4 val pictures are copies of others there; left out: imagenette_160/val/n01440764/z.JPEG"
+        "imagenette_160/val: 1 of 4 val pictures are copies of others there; left out: "
+        "imagenette_160/val/n01440764/z.JPEG"
     ]
     assert len(read_folder(adopted, "cls").val) == 3
 
@@ -129,8 +131,10 @@ def test_categories_that_are_numbered_differently_get_cocos_numbers_by_name(adop
     answer, said = adopt(source)
     assert answer.status == 0, answer.err
     assert said == [
-        "detection: train and val number their categories differently (person is 1 and 0, car is 3 and 1, dog is 18 "
-        "and 2); both get COCO's numbers by name"
+        "mini_coco_det/annotations/mini_instances_val2017.json: other category ids than in train (person, car, dog): "
+        "they are mapped by name",
+        "mini_coco_det: val does not number its categories as COCO does (person is 0, car is 1, dog is 2); they get "
+        "its numbers by name",
     ]
     for split in ("train", "val"):
         assert [(e["id"], e["name"]) for e in annotations(adopted, split)["categories"]] == [
@@ -146,7 +150,11 @@ def test_numbers_that_are_swapped_in_both_files_are_mended(adopt, source, adopte
     for split in ("train", "val"):
         edit(source, split, renumber({"person": 3, "car": 1, "dog": 18}))
     _, said = adopt(source)
-    assert said == ["detection: categories are not numbered as COCO's; they get its numbers by name"]
+    assert said == [
+        f"mini_coco_det: {split} does not number its categories as COCO does (car is 1, person is 3); they get its "
+        "numbers by name"
+        for split in ("train", "val")
+    ]
     assert objects(adopted, "train") == expected
 
 
@@ -162,9 +170,12 @@ def test_categories_that_are_not_cocos_come_after_its_own(adopt, source, adopted
     answer, said = adopt(source)
     assert answer.status == 0, answer.err
     assert said == [
-        "detection: categories are not numbered as COCO's; they get its numbers by name",
-        "detection: only val lists train; both files list all categories now",
-        "detection: cart, wolf are no categories of COCO; they are numbered after its own",
+        "mini_coco_det: train does not number its categories as COCO does (cart is 3, wolf is 18); they get its "
+        "numbers by name",
+        "mini_coco_det: train does not list train; both files list all categories now",
+        "mini_coco_det: val does not number its categories as COCO does (cart is 3, wolf is 18); they get its "
+        "numbers by name",
+        "mini_coco_det: cart, wolf are no categories of COCO; they are numbered after its own",
     ]
     assert objects(adopted, "train") == expected
     assert read_folder(adopted, "det").classes == ("person", "train", "cart", "wolf")
@@ -174,10 +185,10 @@ def test_annotations_that_mean_nothing_are_left_out(adopt, source, adopted, read
     def spoil(content):
         first, second, *_ = content["annotations"]
         extra = [
-            first | {"image_id": 999},
-            first | {"category_id": 77},
-            first | {"iscrowd": 5},
-            first | {"bbox": [3, 3, 0, 4]},
+            first | {"id": 91, "image_id": 999},
+            first | {"id": 92, "category_id": 77},
+            first | {"id": 93, "iscrowd": 5},
+            first | {"id": 94, "bbox": [3, 3, 0, 4]},
         ]
         second["bbox"] = [0.5, 1.25, 500, 8.5]
         content["annotations"] += extra
@@ -187,13 +198,210 @@ def test_annotations_that_mean_nothing_are_left_out(adopt, source, adopted, read
     _, said = adopt(source)
     name = "mini_coco_det/annotations/mini_instances_train2017.json"
     assert said == [
-        f"{name}: 3 of 9 annotations of an unknown picture or category, or with a strange iscrowd; left out",
-        f"{name}: 1 of 9 annotations without area in their picture; left out",
-        f"{name}: 1 of 9 annotations reaching over the edge of their picture; cut there",
+        f"{name}: annotation 91 names image 999, which is not among images; list the image or remove it (left out of "
+        "the copy)",
+        f"{name}: annotation 92 has category 77, which is not among categories; list it there (left out of the copy)",
+        f"{name}: annotation 93: expected iscrowd 0 or 1, found 5; correct it (left out of the copy)",
+        f"{name}: boxes that reach over the edge of their image are cut there: there is one, annotation 2",
+        f"{name}: boxes without area in their image are skipped: there is one, annotation 94",
     ]
     assert objects(adopted, "train") == sorted([*before, ("000000000100.jpg", "car", [0.5, 1.25, 39.5, 8.5])])
     assert sum(entry["iscrowd"] for entry in annotations(adopted, "train")["annotations"]) == 1
     read_folder(adopted, "det")
+
+
+def spoil_segmentation(root):
+    folder = root / "mini_voc_seg" / "train"
+    (folder / "2007_000000.png").unlink()
+    (folder / "2007_000001.jpg").write_bytes(b"broken")
+    Image.new("RGB", (44, 32)).save(folder / "2007_000002.png")
+    return [
+        f"2007_000000.jpg: expected a mask {folder / '2007_000000.png'}, found none; add it",
+        "2007_000001.jpg: expected a picture (JPEG, PNG, WEBP, GIF, BMP, TIFF, PPM, JPEG2000), found no such format; "
+        "replace or remove the file",
+        "2007_000002.png: expected a palette or grey mask of 8 bits (mode P or L), found mode RGB; save the class "
+        "indices as such",
+    ], ["2007_000003.jpg"]
+
+
+def spoil_masks(root):
+    folder = root / "mini_voc_seg" / "train"
+    Image.new("L", (10, 10)).save(folder / "2007_000000.png")
+    Image.new("L", (44, 32), 99).save(folder / "2007_000001.png")
+    (folder / "2007_000003.jpg").unlink()
+    return [
+        f"2007_000003.png: expected an image {folder / '2007_000003.jpg'}, found none; add it or remove the mask",
+        f"2007_000000.png: the mask is 10 x 10 pixels but its image {folder / '2007_000000.jpg'} is 40 x 30; make them "
+        "the same size",
+        "2007_000001.png: expected mask values 0 to 20 and 255, found 99; store class indices, not colours",
+    ], ["2007_000002.jpg"]
+
+
+def spoil_stems(root):
+    folder = root / "mini_voc_seg" / "train"
+    shutil.copy(folder / "2007_000000.jpg", folder / "2007_000000.jpeg")
+    shutil.copy(folder / "2007_000002.png", folder / "2007_000002.PNG")
+    one, other = sorted(("2007_000002.png", "2007_000002.PNG"))
+    return [
+        "2007_000000.jpeg: expected one file of this name, found 2007_000000.jpg too; remove one",
+        "2007_000000.jpg: expected one file of this name, found 2007_000000.jpeg too; remove one",
+        f"{one}: expected one file of this name, found {other} too; remove one",
+        f"{other}: expected one file of this name, found {one} too; remove one",
+        f"2007_000002.jpg: expected a mask {folder / '2007_000002.png'}, found several; remove the others",
+    ], ["2007_000001.jpg", "2007_000003.jpg"]
+
+
+def spoil_detection(root):
+    folder = root / "mini_coco_det" / "train"
+    (folder / "000000000100.jpg").unlink()
+    (folder / "000000000103.jpg").write_bytes(b"broken")
+    with Image.open(folder / "000000000101.jpg") as picture:
+        picture.crop((0, 0, 20, 20)).save(folder / "000000000101.jpg")
+    path = root / "mini_coco_det" / "annotations" / "mini_instances_train2017.json"
+    return [
+        f"{path}: image 100: expected the file '000000000100.jpg', found none; add it",
+        f"000000000101.jpg: the file is 20 x 20 pixels but image 101 of {path} is 44 x 32; use the image that was "
+        "annotated",
+        "000000000103.jpg: expected a picture (JPEG, PNG, WEBP, GIF, BMP, TIFF, PPM, JPEG2000), found no such format; "
+        "replace or remove the file",
+    ], ["000000000102.jpg"]
+
+
+def spoil_classification(root):
+    folder = root / "imagenette_160" / "train"
+    broken = folder / "n01440764" / "n01440764_0.JPEG"
+    broken.write_bytes(broken.read_bytes()[:200])
+    return ["n01440764/n01440764_0.JPEG: the picture cannot be decoded ("], [
+        *("n01440764_3.JPEG", "n02102040_1.JPEG", "n03028079_2.JPEG"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "task"),
+    [
+        (spoil_segmentation, "seg"),
+        (spoil_masks, "seg"),
+        (spoil_stems, "seg"),
+        (spoil_detection, "det"),
+        (spoil_classification, "cls"),
+    ],
+)
+def test_what_cannot_be_used_is_said_and_left_out(adopt, source, adopted, spoil, task, read_folder):
+    folder = source / FOLDERS[task] / "train"
+    expected, left = spoil(source)
+    answer, _ = adopt(source)
+    assert (answer.status, answer.err) == (0, "")
+    said = [line.removeprefix(f"{folder}/") for line in answer.out.split("\n\n")[0].splitlines()]
+    assert all(line.endswith(" (left out of the copy)") for line in said)
+    assert len(said) == len(expected)
+    for line, beginning in zip(said, expected, strict=True):
+        assert line.startswith(beginning)
+        assert beginning.endswith("(") or line == f"{beginning} (left out of the copy)"
+    for each in FOLDERS:
+        found = read_folder(adopted, each)  # as training does: nothing is wrong any more
+        if each == task:
+            assert sorted(sample.name.rpartition("/")[2] for sample in found.train) == left
+    assert not any("left out" in line for line in adopt_again(adopt, adopted))
+
+
+def adopt_again(adopt, adopted):
+    """What is said of a copy."""
+    return adopt(adopted.rename(adopted.with_name("once")))[1]
+
+
+def test_a_line_is_said_for_every_finding_however_many_there_are(adopt, source, adopted):
+    edit(
+        source,
+        "train",
+        lambda content: content["annotations"].extend(
+            content["annotations"][0] | {"id": 100 + i, "image_id": 900} for i in range(40)
+        ),
+    )
+    answer, said = adopt(source)
+    assert answer.status == 0
+    assert len([line for line in said if "names image 900" in line]) == 40
+    assert len(findings(adopted)) == len(said) == 40
+
+
+def test_what_was_understood_is_written_as_the_format_says(adopt, source, adopted, read_folder):
+    expected = objects(source, "train")
+
+    def write_otherwise(content):
+        for image in content["images"]:
+            image.update(id=str(image["id"]), width=float(image["width"]), file_name=f"old/{image['file_name']}")
+        for entry in content["annotations"]:
+            entry.update(image_id=str(entry["image_id"]), iscrowd=None if not entry["iscrowd"] else True)
+            entry["bbox"] = [str(value) for value in entry["bbox"]]
+            del entry["id"]
+        content["categories"].append({"id": 700, "name": "car"})
+        del content["images"][2]["height"]
+
+    edit(source, "train", write_otherwise)
+    answer, said = adopt(source)
+    assert (answer.status, answer.err) == (0, "")
+    name = "mini_coco_det/annotations/mini_instances_train2017.json"
+    assert {line.removeprefix(f"{name}: ").partition(": ")[0] for line in said} == {
+        "numbers written as text, as decimals or as true and false are read as whole numbers",
+        "images without width or height are taken to have those of their file",
+        "categories without objects that have the name of another one are ignored",
+        "an iscrowd of null is read as 0",
+        "boxes written as text are read as numbers",
+        "annotations are read though their id is missing, no number, or that of another",
+        "file names are read without the folders before them, which are not there",
+    }
+    assert len(said) == 7
+    assert objects(adopted, "train") == expected
+    read_folder(adopted, "det")
+    assert adopt_again(adopt, adopted) == ["nothing is wrong with it"]
+
+
+def test_pictures_of_one_name_in_several_folders_stay_apart(adopt, source, adopted, read_folder):
+    coco = source / "mini_coco_det" / "train"
+    for name, file in (("a", "000000000100.jpg"), ("b", "000000000101.jpg")):
+        (coco / name).mkdir()
+        (coco / file).rename(coco / name / "x.jpg")
+    edit(source, "train", lambda content: [content["images"][i].update(file_name=f"{'ab'[i]}/x.jpg") for i in (0, 1)])
+    edit(source, "train", lambda content: [content["images"][i].update(license=i) for i in range(4)])
+    folder = source / "imagenette_160" / "train" / "n01440764"
+    (folder / "more").mkdir()
+    (folder / "n01440764_3.JPEG").rename(folder / "more" / "n01440764_0.JPEG")
+    expected = objects(source, "train")
+    answer, said = adopt(source)
+    assert (answer.status, said) == (0, ["nothing is wrong with it"])
+    assert objects(adopted, "train") == expected
+    licences = {image["file_name"]: image["license"] for image in annotations(adopted, "train")["images"]}
+    assert licences == {"a/x.jpg": 0, "b/x.jpg": 1, "000000000102.jpg": 2, "000000000103.jpg": 3}
+    before = files(source, ".JPEG", ".jpg")
+    after = files(adopted, ".JPEG", ".jpg")
+    assert sorted(after.values()) == sorted(before.values())
+    assert [len(read_folder(adopted, task).train) for task in ("det", "cls")] == [4, 4]
+
+
+def test_sub_folders_of_pictures_and_masks_are_understood(adopt, source, adopted):
+    expected = files(source / "mini_voc_seg", ".jpg", ".png")
+    for split in ("train", "val"):
+        folder = source / "mini_voc_seg" / split
+        for name, suffix in (("JPEGImages", ".jpg"), ("SegmentationClass", ".png")):
+            (folder / name).mkdir()
+            for path in folder.glob(f"*{suffix}"):
+                path.rename(folder / name / path.name)
+    assert adopt(source)[0].status == 0
+    assert files(adopted / "mini_voc_seg", ".jpg", ".png") == expected
+
+
+def test_a_picture_that_was_turned_stays_turned_in_the_copy(adopt, source, adopted, read_folder):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = source / "mini_coco_det" / "train" / "000000000100.jpg"
+    with Image.open(path) as picture:
+        picture.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+    before = read_folder(source, "det").train[0]
+    assert before.picture.upright
+    answer, (line,) = adopt(source)
+    assert answer.status == 0
+    assert "pictures are turned as EXIF asks for" in line
+    after = read_folder(adopted, "det").train[0]
+    assert after.checksum() == before.checksum()
 
 
 def test_annotations_with_the_same_id_are_numbered_anew(adopt, source, adopted, read_folder):
@@ -202,7 +410,7 @@ def test_annotations_with_the_same_id_are_numbered_anew(adopt, source, adopted, 
 
     edit(source, "train", repeat)
     _, said = adopt(source)
-    assert [line for line in said if "have the id of another" in line]
+    assert [line for line in said if "annotations are read though their id is missing" in line]
     assert [entry["id"] for entry in annotations(adopted, "train")["annotations"]] == [1, 2, 3, 4, 5]
     assert objects(adopted, "train") == objects(source, "train")
     read_folder(adopted, "det")
@@ -213,7 +421,7 @@ def test_some_tasks_alone(adopt, source, adopted):
     answer, _ = adopt(source)
     assert answer.status == 1
     assert answer.err == (
-        f"error: {source / 'mini_voc_seg' / 'train'}: expected this folder, there is none; name the tasks that are "
+        f"error: {source / 'mini_voc_seg'}: expected this folder, there is none; name the tasks that are "
         "there with --tasks\n"
     )
     assert list(adopted.iterdir()) == []
@@ -230,7 +438,7 @@ def nothing_left(root):
 def no_annotations(root):
     path = root / "mini_coco_det" / "annotations" / "mini_instances_val2017.json"
     path.unlink()
-    return f"{path}: the file cannot be read (No such file or directory); put it there"
+    return f"{path}: the annotation file cannot be read (No such file or directory); put it there"
 
 
 def no_json(root):
@@ -239,12 +447,12 @@ def no_json(root):
     return f"{path}: expected JSON, found something else"
 
 
-def id_twice(root):
-    edit(root, "val", lambda content: content["images"][1].update(id=100))
-    return "mini_instances_val2017.json: expected every id in 'images' once, found 100 more than once; mend it"
+def name_twice(root):
+    edit(root, "val", lambda content: content["categories"][0].update(name="car"))
+    return "mini_instances_val2017.json: expected every category name once, found 'car' of"
 
 
-@pytest.mark.parametrize("spoil", [nothing_left, no_annotations, no_json, id_twice])
+@pytest.mark.parametrize("spoil", [nothing_left, no_annotations, no_json, name_twice])
 def test_what_cannot_be_repaired_is_refused(adopt, source, adopted, spoil):
     expected = spoil(source)
     answer, _ = adopt(source)

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from onehead_avl.errors import DataError
-from onehead_avl.prepare.instances import fit_boxes, parse_instances
+from onehead_avl.prepare.instances import fit_boxes, parse_official
 from scenarios.samples.rules import cut_box
 
 IMAGES = {1: {"id": 1, "width": 100, "height": 80}}
@@ -73,7 +73,7 @@ def content(**parts):
 
 
 def test_a_sound_file_is_read():
-    assert parse_instances(content(), "here")["categories"] == [{"id": 2, "name": "car"}]
+    assert parse_official(content(), "here") == json.loads(content())
 
 
 @pytest.mark.parametrize(
@@ -82,19 +82,42 @@ def test_a_sound_file_is_read():
         (b"", "expected JSON, found something else"),
         (b"\xff\xfe\x00", "expected JSON, found something else"),
         (b"[" * 100_000, "expected JSON, found something else"),
-        (b"[1]", "expected a list 'images', found none"),
-        (content(categories={"a": 1}), "expected a list 'categories', found none"),
-        (content(annotations=[3]), "expected 'id' of type int in annotations[0], found 3"),
-        (content(images=[{"id": True}]), "expected 'id' of type int in images[0], found {'id': True}"),
-        (content(categories=[{"id": 2}]), "expected 'name' of type str in categories[0]"),
+        (b"[1]", "expected an object with images, categories, annotations, found [1]"),
+        (content(categories={"a": 1}), "expected a list 'categories', found {'a': 1}"),
+        (content(annotations=[3]), "annotations[0]: expected an object, found 3"),
+        (content(images=[{"id": True}], annotations=[]), "images[0] (id True): expected an id, a whole number or"),
+        (content(categories=[{"id": 2}]), "categories[0] (id 2): expected a text 'name', found nothing"),
         (
-            content(images=[{"id": 1, "file_name": "../a.jpg", "width": 4, "height": 3}]),
-            "expected a file_name without folders, found '../a.jpg'",
+            content(annotations=[{"id": 1, "image_id": 9, "category_id": 2, "bbox": [0, 0, 1, 1]}]),
+            "annotation 1 names image 9, which is not among images",
         ),
     ],
 )
 def test_another_file_is_refused(data, problem):
     with pytest.raises(DataError) as caught:
-        parse_instances(data, "here")
+        parse_official(data, "here")
     assert str(caught.value).startswith("here: ")
     assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("parts", "problem"),
+    [
+        (
+            {"images": [{"id": 1, "file_name": "a.jpg", "width": "4", "height": 3}]},
+            "numbers written as text, as decimals or as true and false are read as whole numbers",
+        ),
+        (
+            {"annotations": [{"id": 1, "image_id": 1, "category_id": 2, "bbox": [0, 0, 1, 1], "iscrowd": None}]},
+            "an iscrowd of null is read as 0",
+        ),
+        (
+            {"categories": [{"id": 2, "name": "car"}, {"id": 3, "name": "car"}]},
+            "categories without objects that have the name of another one are ignored",
+        ),
+    ],
+)
+def test_what_the_reader_of_the_layout_would_only_note_is_refused_in_an_official_file(parts, problem):
+    with pytest.raises(DataError) as caught:
+        parse_official(content(**parts), "here")
+    assert str(caught.value).startswith(f"here: {problem}: there is one, ")

@@ -70,7 +70,7 @@ def test_killed_while_it_adopts_and_started_again_the_tree_is_the_same(start, tm
     assert process.returncode == 0, err
     expected = read_tree(tmp_path / "undisturbed")
     killed = [life for life in json.loads(out)["lives"] if life["statuses"][0] == -signal.SIGKILL]
-    assert {"adopt", "existing", "instances", "arrange", "manifest", "lock"} <= {life["module"] for life in killed}
+    assert {"adopt", "annotations", "arrange", "manifest", "lock"} <= {life["module"] for life in killed}
     for life in killed:
         assert life["statuses"][-1] == 0, life
         assert read_tree(Path(life["root"])) == expected, life

@@ -26,8 +26,8 @@ def test_nothing_slow_is_imported_to_understand_the_command_line():
     assert not loaded & {"torch", "avalanche", "numpy", "PIL", "requests"}
 
 
-def test_torch_is_never_imported():
-    modules = "import sys, onehead_avl.prepare.build, onehead_avl.prepare.adopt; print(*sys.modules)"
+def test_torch_is_not_imported_unless_a_folder_is_read():
+    modules = "import sys, onehead_avl.prepare.build, onehead_avl.prepare.summary; print(*sys.modules)"
     loaded = set(python("-c", modules).stdout.split())
     assert "requests" in loaded
     assert not loaded & {"torch", "avalanche"}

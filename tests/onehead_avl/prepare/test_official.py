@@ -228,14 +228,27 @@ BREAKAGES = {
     "broken annotations": ("annotations/instances_val2017.json", b"{", "instances_val2017.json: expected JSON"),
     "no categories": (
         "annotations/instances_val2017.json",
-        b'{"images": [], "annotations": [], "categories": []}',
+        b'{"images": [{"id": 1, "file_name": "a.jpg", "width": 4, "height": 3}], "annotations": [], '
+        b'"categories": [{"id": 1, "name": "person"}]}',
         "expected the category car, found none of that name",
+    ),
+    "no images": (
+        "annotations/instances_val2017.json",
+        b'{"images": [], "annotations": [], "categories": []}',
+        "instances_val2017.json: expected entries in 'images', found none",
+    ),
+    "a number as text": (
+        "annotations/instances_val2017.json",
+        b'{"images": [{"id": 1, "file_name": "a.jpg", "width": "4", "height": 3}], "annotations": [], '
+        b'"categories": [{"id": 1, "name": "person"}]}',
+        "numbers written as text, as decimals or as true and false are read as whole numbers: there is one, images[0]",
     ),
     "unlisted": (
         "annotations/instances_val2017.json",
-        b'{"images": [], "annotations": [{"id": 5, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1]}], '
+        b'{"images": [{"id": 2, "file_name": "a.jpg", "width": 4, "height": 3}], '
+        b'"annotations": [{"id": 5, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1]}], '
         b'"categories": [{"id": 1, "name": "person"}, {"id": 3, "name": "car"}, {"id": 18, "name": "dog"}]}',
-        "annotation 5 names image 1, which is not listed",
+        "annotation 5 names image 1, which is not among images",
     ),
     "no pictures": ("val2017", None, "expected val2017.zip or its extracted folder val2017 in"),
     "no classes": ("imagenette2-160", b"", "expected pictures in train/<class> and val/<class>, found none"),

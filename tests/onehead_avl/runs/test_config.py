@@ -46,6 +46,7 @@ OPTIONS = {
     "holdout": (["--holdout", "0.2"], 0.2),
     "early_stopping": (["--early-stopping", "3"], 3),
     "eval_every": (["--eval-every", "4"], 4),
+    "memory": (["--memory", "2.5"], 2.5),
     "workers": (["--workers", "2"], 2),
     "checkpoint_every": (["--checkpoint-every", "5"], 5),
     "keep_stages": (["--keep-stages"], True),
@@ -78,7 +79,8 @@ DEFAULTS = {
     "holdout": None,
     "early_stopping": 0,
     "eval_every": 0,
-    "workers": 0,
+    "memory": None,
+    "workers": None,
     "checkpoint_every": 100,
     "keep_stages": False,
     "resume": False,
@@ -89,7 +91,7 @@ DEFAULTS = {
 }
 
 
-UNSET = ("data", "model", "start_from", "holdout", "output")  # what a run may well be without
+UNSET = ("data", "model", "start_from", "holdout", "memory", "workers", "output")  # what a run may well be without
 
 
 def chosen_by(usual):
@@ -337,7 +339,7 @@ def test_each_option_has_a_bearing_on_exactly_one_thing():
         (Affects.METHODS, {"plugin", "metric", "replay_size", "replay_batch"}),
         (Affects.ENTRIES, {"strategy", "set", "seeds"}),
         (Affects.LOGS, {"logger", "eval_every", "keep_stages"}),
-        (Affects.NOTHING, {"workers", "checkpoint_every", "resume", "check", "output"}),
+        (Affects.NOTHING, {"memory", "workers", "checkpoint_every", "resume", "check", "output"}),
     ],
 )
 def test_what_an_option_has_a_bearing_on(affects, names):

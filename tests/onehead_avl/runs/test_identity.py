@@ -19,6 +19,7 @@ from onehead_avl.runs.identity import (
     other_results,
 )
 from scenarios.experience import Stream
+from scenarios.samples.sample import Sample
 
 CONFIG = Config(strategy=("ewc",), device="cpu").resolved()
 
@@ -33,7 +34,9 @@ def change_experience(stream, name, /, **values):
 def change_image(stream, name, /, **values):
     """The stream with other values of the first validation image of one experience."""
     experience = stream.experiences[stream.task(name)]
-    return change_experience(stream, name, val=[replace(experience.val[0], **values), *experience.val[1:]])
+    first, *others = experience.val
+    changed = Sample(**{"name": first.name, "image": first.image, "annotation": first.annotation} | values)
+    return change_experience(stream, name, val=[changed, *others])
 
 
 def change_annotation(stream, name, /, **parts):

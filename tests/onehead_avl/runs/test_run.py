@@ -465,3 +465,34 @@ def test_pretrained_weights_keep_their_batch_statistics(two_strategies):
         for name, value in model.backbone.state_dict().items()
         if name.endswith("weight")
     )
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_picture_that_vanishes_while_a_run_learns_ends_it_with_its_name(
+    write, train_own, mini_root, tmp_path, workers
+):
+    write(
+        "thief",
+        """
+        from pathlib import Path
+        from avalanche.core import SupervisedPlugin
+
+        class Thief(SupervisedPlugin):
+            def __init__(self, file):
+                self.file = Path(file)
+
+            def before_training_epoch(self, strategy, **kwargs):
+                self.file.unlink(missing_ok=True)
+        """,
+    )
+    file = mini_root / "mini_voc_seg/train/2007_000002.jpg"
+    options = ("--plugin", "thief:Thief", "--set", f"Thief.file={file}", "--memory", "0", "--workers", workers)
+    answer = train_own(tmp_path / "run", "--data", mini_root, "--strategy", "naive", *options)
+    assert answer.status == 1
+    (line,) = [line for line in answer.err.splitlines() if line.startswith("error")]
+    assert line == (
+        f"error: {file}: expected the picture that was checked when the data were read, found another one or none; "
+        "restore it, and continue with --resume what was interrupted"
+    )
+    assert "Traceback" not in answer.err

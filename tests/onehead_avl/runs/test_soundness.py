@@ -75,6 +75,8 @@ WRONG = {
     "batch_size": ({"batch_size": 0}, "--batch-size expects at least 1, got 0"),
     "replay_size": ({"replay_size": -3}, "--replay-size expects at least 1, got -3"),
     "replay_batch": ({"replay_batch": 0}, "--replay-batch expects at least 1, got 0"),
+    "memory": ({"memory": -0.5}, "--memory expects at least 0, got -0.5"),
+    "workers": ({"workers": -1}, "--workers expects at least 0, got -1"),
     "eval_every": ({"eval_every": -1}, "--eval-every expects at least 0, got -1"),
     "early_stopping": ({"holdout": 0.5, "early_stopping": -1}, "--early-stopping expects at least 0, got -1"),
     "nothing to stop by": ({"early_stopping": 2}, "--early-stopping expects a --holdout to measure on, got none"),

@@ -5,7 +5,7 @@ import timm
 import torch
 
 from onehead_avl.errors import UsageError
-from onehead_avl.system.device import choose_device, environment, synchronise
+from onehead_avl.system.device import choose_device, environment, synchronise, usual_workers
 
 CPU = torch.device("cpu")
 
@@ -89,3 +89,10 @@ def test_the_environment_names_the_version_of_timm_where_there_is_one(monkeypatc
     assert environment(CPU)["timm"] == timm.__version__
     monkeypatch.setattr(importlib.metadata, "distributions", lambda name: iter(()))
     assert "timm" not in environment(CPU)
+
+
+@pytest.mark.parametrize(("cores", "workers"), [(1, 1), (2, 1), (4, 3), (64, 8)])
+def test_a_gpu_has_a_process_that_loads_for_each_core_but_one(monkeypatch, cores, workers):
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert usual_workers(torch.device("cuda:1")) == workers
+    assert usual_workers(CPU) == usual_workers(torch.device("mps")) == 0

@@ -67,7 +67,7 @@ def test_a_missing_folder_is_named(root, folder):
         read(root)
 
 
-@pytest.mark.parametrize("parts", [{}, {"images": "train"}, {"masks": "train_masks"}])
+@pytest.mark.parametrize("parts", [{"images": "train"}, {"masks": "train_masks"}])
 def test_both_folders_must_be_named(root, parts):
     with pytest.raises(DataError, match=r"expected train: \{images: FOLDER, masks: FOLDER\}, got \{.*\}; name both"):
         read(root, train=parts)

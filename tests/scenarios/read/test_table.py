@@ -3,7 +3,7 @@ from PIL import Image
 
 from onehead_avl.errors import DataError
 from scenarios.read import table
-from scenarios.samples.findings import refuse_fatal
+from scenarios.samples.findings import LEFT_OUT, refuse_fatal
 from scenarios.samples.source import Source
 
 ROWS = ("b.png,rose,train", "sub/a.jpg,daisy,train", "c.jpg,rose,val")
@@ -45,10 +45,24 @@ def test_images_are_in_the_order_of_the_table_and_classes_in_that_of_their_names
     assert samples[0].image.shape == (3, 3, 4)
 
 
-def test_classes_are_those_of_training_also_without_it(path):
+def test_one_class_list_holds_the_labels_of_both_splits(path):
+    write(path, *ROWS[:2], "c.jpg,peony,val", "x.jpg,tulip,test")
     samples, classes, _ = read(path, "val")
-    assert classes == ("daisy", "rose")
+    assert classes == read(path)[1] == ("daisy", "peony", "rose")
     assert [sample.annotation["label"] for sample in samples] == [1]
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_what_is_lost_is_counted(path, split):
+    write(path, *ROWS, "d.jpg,rose,train", "e.jpg,rose,val")
+    for name in "de":
+        (path.parent / f"{name}.jpg").write_bytes(b"broken")
+    (path.parent / "b.png").unlink()
+    findings = []
+    table.read(Source(path), split, findings, None)
+    lost = [(finding.problem.split(":")[0], finding.repair, finding.pictures) for finding in findings]
+    expected = {"train": [("line 2", LEFT_OUT, 0), ("line 5", LEFT_OUT, 1)], "val": [("line 6", LEFT_OUT, 1)]}
+    assert lost == expected[split]
 
 
 def test_given_classes_decide_the_indices(path):
@@ -60,7 +74,9 @@ def test_given_classes_decide_the_indices(path):
 def test_spreadsheets_write_a_mark_quotes_and_other_line_ends(path):
     text = 'file,label,split\r\n"b.png","rose, red",train\r\n\r\nc.jpg,rose,val\r\n'
     path.write_bytes(b"\xef\xbb\xbf" + text.encode())
-    assert read(path)[1] == ("rose, red",)
+    samples, classes, _ = read(path)
+    assert classes == ("rose", "rose, red")
+    assert [sample.annotation for sample in samples] == [{"label": 1}]
 
 
 def test_rows_of_other_splits_are_counted(path):
@@ -76,7 +92,10 @@ def test_rows_of_other_splits_are_counted(path):
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
-        ("c.jpg,rose,trian", "expected a split of train, val, test, valid, found 'trian'; correct it"),
+        (
+            "c.jpg,rose,trian",
+            "expected a split of train, val, test, training, valid, validation, found 'trian'; correct it",
+        ),
         ("c.jpg,rose", "expected file,label,split without spaces around, found 'c.jpg,rose'; mend it"),
         ("c.jpg,rose,train,x", "expected file,label,split without spaces around"),
         ("c.jpg,,train", "expected file,label,split without spaces around"),
@@ -107,7 +126,8 @@ def test_a_label_that_is_no_class_names_its_line(path):
     write(path, *ROWS, "sub/a.jpg,tulip,val")
     assert "line 5: expected every file once" in refused(path, split="val")
     write(path, *ROWS[:2], "c.jpg,tulip,val")
-    assert refused(path, split="val") == f"{path}: line 4: expected a label of daisy, rose, found 'tulip'; correct it"
+    message = refused(path, split="val", classes=["daisy", "rose"])
+    assert message == f"{path}: line 4: expected a label of daisy, rose, found 'tulip'; correct it"
 
 
 @pytest.mark.parametrize(
@@ -115,7 +135,7 @@ def test_a_label_that_is_no_class_names_its_line(path):
     [
         (b"", "line 1: expected the header file,label,split, found ''"),
         (b"name,label,split\n", "line 1: expected the header file,label,split, found 'name,label,split'"),
-        (b"file;label;split\n", "found 'file;label;split'"),
+        (b"file|label|split\n", "found 'file|label|split'"),
         (b"\xff\xfe\x00", "expected text, found something else"),
         (b'file,label,split\na.jpg,"rose,train\n', "line 2: expected CSV, found something else"),
         (b"file,label,split\n", "expected rows of the split train, found none; add some"),
@@ -138,3 +158,43 @@ def test_the_layout_is_recognised_by_its_file(path):
     assert table.recognises(Source(path))
     assert not table.recognises(Source(path.with_name("nowhere.csv")))
     assert not table.recognises(Source(path.parent))
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_columns_may_have_another_order_and_delimiter_and_others_beside_them(path, delimiter):
+    lines = [("split", "who", "label", "file"), ("train", "", "rose", "b.png"), ("val", "me", "daisy", "c.jpg")]
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(map(delimiter.join, lines)).encode())
+    findings = []
+    samples, classes = table.read(Source(path), "val", findings, None)
+    assert classes == ("daisy", "rose")
+    assert [(sample.name, sample.annotation["label"]) for sample in samples] == [(str(path.parent / "c.jpg"), 0)]
+    assert [str(each) for each in findings] == [f"{path}: columns other than file, label, split are not read: 'who'"]
+
+
+def test_a_column_that_is_there_twice_is_refused(path):
+    path.write_text("file,label,split,label\nb.png,rose,train,daisy\n")
+    assert "expected the header file,label,split, found 'file,label,split,label'" in refused(path)
+
+
+def test_other_names_of_splits_stand_for_those_without_rows(path):
+    path.write_text("file,label,split\nb.png,rose,training\nc.jpg,rose,valid\n")
+    findings = []
+    samples, _ = table.read(Source(path), "val", findings, None)
+    assert [sample.name for sample in samples] == [str(path.parent / "c.jpg")]
+    assert [each.problem for each in findings] == [
+        "training is read as the split train",
+        "valid is read as the split val",
+    ]
+
+
+def test_other_names_of_splits_beside_their_own_are_counted(path):
+    path.write_text("file,label,split\nb.png,rose,train\nc.jpg,rose,val\nx.jpg,rose,valid\ny.jpg,rose,valid\n")
+    findings = []
+    table.read(Source(path), "train", findings, None)
+    (note,) = findings
+    assert (note.problem, note.pictures) == ("rows of the split valid are not read: there are 2", 2)
+
+
+def test_two_other_names_of_a_split_are_refused(path):
+    path.write_text("file,label,split\nb.png,rose,train\nc.jpg,rose,valid\nx.jpg,rose,validation\n")
+    assert "expected one name for the split val, found valid and validation; rename one" in refused(path)

@@ -1,4 +1,5 @@
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from PIL import Image
 from onehead_avl.errors import DataError
 from scenarios.read import voc
 from scenarios.samples.classes import VOC_CLASSES
-from scenarios.samples.findings import refuse_fatal
+from scenarios.samples.findings import LEFT_OUT, refuse_fatal
 from scenarios.samples.source import Source
 
 
@@ -52,16 +53,14 @@ def test_pictures_and_masks_are_read_in_order(mini_root, train):
 
 
 def test_sub_folders_are_accepted(mini_root, train):
-    before = read(mini_root, "train")
+    before = [sample.annotation["mask"] for sample in read(mini_root, "train")]
     for name, suffix in (("JPEGImages", "jpg"), ("SegmentationClass", "png")):
         (train / name).mkdir()
         for path in train.glob(f"*.{suffix}"):
             path.rename(train / name / path.name)
     after = read(mini_root, "train")
     assert after[1].name == str(train / "JPEGImages" / "2007_000001.jpg")
-    assert all(
-        torch.equal(old.annotation["mask"], new.annotation["mask"]) for old, new in zip(before, after, strict=True)
-    )
+    assert all(torch.equal(old, new.annotation["mask"]) for old, new in zip(before, after, strict=True))
 
 
 def test_one_sub_folder_without_the_other(mini_root, train):
@@ -83,7 +82,7 @@ def test_missing_folder(tmp_path):
 def test_folder_without_pictures(tmp_path):
     folder = tmp_path / "mini_voc_seg" / "train"
     folder.mkdir(parents=True)
-    assert_refused(tmp_path, f"{folder}: expected images (.jpg, .jpeg), found none")
+    assert_refused(tmp_path, f"{folder}: expected images (.jpg, .jpeg, .jpe, .jfif, .webp, ")
 
 
 def test_picture_without_mask(mini_root, train):
@@ -127,8 +126,11 @@ def test_all_faults_of_a_split_are_found_in_one_pass(mini_root, train):
     findings = []
     samples, _ = voc.read(Source(mini_root / "mini_voc_seg"), "train", findings, None)
     assert all(finding.fatal for finding in findings)
-    assert [finding.file.name for finding in findings] == [
-        *("2007_000002.jpg", "2007_000000.jpg", "2007_000000.png", "2007_000001.png")
+    assert [(finding.file.name, finding.repair, finding.pictures) for finding in findings] == [
+        ("2007_000002.jpg", LEFT_OUT, 1),
+        ("2007_000000.jpg", LEFT_OUT, 0),
+        ("2007_000000.png", LEFT_OUT, 1),
+        ("2007_000001.png", LEFT_OUT, 1),
     ]
     assert [sample.name for sample in samples] == [str(train / "2007_000003.jpg")]
 
@@ -137,8 +139,87 @@ def test_all_faults_of_a_split_are_found_in_one_pass(mini_root, train):
 def test_two_files_of_one_name_are_refused(mini_root, train, name, twin):
     second = (train / name).with_suffix(twin)
     second.write_bytes((train / name).read_bytes())
-    later, first = sorted([second, train / name], reverse=True)
-    assert_refused(mini_root, f"{later}: expected one file of this name, found {first} too; remove one")
+    findings = []
+    samples, _ = voc.read(Source(mini_root / "mini_voc_seg"), "train", findings, None)
+    assert [Path(sample.name).name for sample in samples] == [f"2007_00000{i}.jpg" for i in (0, 2, 3)]
+    one, other = sorted([second, train / name])
+    expected = [
+        f"{each}: expected one file of this name, found {twin.name} too; remove one"
+        for each, twin in ((one, other), (other, one))
+    ]
+    if name.endswith(".png"):
+        expected.append(
+            f"{train / '2007_000001.jpg'}: expected a mask {train / name}, found several; remove the others"
+        )
+    assert [str(finding) for finding in findings] == expected
+    assert all(finding.fatal and finding.repair == LEFT_OUT for finding in findings)
+    assert sum(finding.pictures for finding in findings) == (1 if name.endswith(".png") else 2)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000"])
+def test_every_format_that_can_be_decoded_is_read(mini_root, train, kind):
+    path = train / "2007_000001.jpg"
+    suffix = {"TIFF": "tif", "JPEG2000": "jp2"}.get(kind, kind.lower())
+    with Image.open(path) as picture:
+        picture.save(path.with_suffix(f".{suffix}"), kind)
+    path.unlink()
+    assert len(read(mini_root, "train")) == 4
+
+
+@pytest.mark.parametrize(("orientation", "turned"), [(6, True), (3, False)])
+def test_a_picture_is_turned_if_only_then_it_fits_its_mask(mini_root, train, orientation, turned):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = train / "2007_000001.jpg"
+    Image.new("RGB", (32, 44) if turned else (44, 32)).save(path, exif=exif)
+    findings = []
+    samples, _ = voc.read(Source(mini_root / "mini_voc_seg"), "train", findings, None)
+    assert samples[1].image.shape[1:] == samples[1].annotation["mask"].shape == (32, 44)
+    assert samples[1].picture.upright is turned
+    (finding,) = findings
+    assert (finding.file, finding.fatal) == (train, False)
+    assert finding.problem.startswith("pictures are turned as EXIF" if turned else "EXIF asks to turn pictures whose")
+
+
+def test_masks_without_any_class_are_noted_one_by_one_and_refused_altogether(mini_root, train):
+    for number in (0, 1):
+        with Image.open(train / f"2007_00000{number}.png") as mask:
+            mask.point(lambda value: value if value == 255 else 0).save(train / f"2007_00000{number}.png")
+    findings = []
+    samples, _ = voc.read(Source(mini_root / "mini_voc_seg"), "train", findings, None)
+    assert len(samples) == 4
+    (finding,) = findings
+    assert not finding.fatal
+    assert finding.problem == (
+        "masks that hold no class but background and void: there are 2, such as 2007_000000.png, 2007_000001.png"
+    )
+    for number in (2, 3):
+        Image.new("L", Image.open(train / f"2007_00000{number}.png").size).save(train / f"2007_00000{number}.png")
+    assert_refused(mini_root, f"{train}: expected masks with classes, found none of them with a value but 0 and 255")
+
+
+def test_a_validation_split_without_any_class_is_refused(mini_root):
+    val = mini_root / "mini_voc_seg" / "val"
+    for path in val.glob("*.png"):
+        Image.new("L", Image.open(path).size).save(path)
+    with pytest.raises(DataError, match="expected masks with classes, found none of them with a value but 0"):
+        read(mini_root, "val")
+
+
+def test_a_palette_of_vocs_colours_at_other_indices_is_noted(mini_root, train):
+    path = train / "2007_000001.png"  # whose class is 2
+    with Image.open(path) as mask:
+        mask.putpalette([0, 0, 0, 0, 128, 0, 128, 0, 0] + [9] * 759)
+        mask.save(path)
+    findings = []
+    samples, _ = voc.read(Source(mini_root / "mini_voc_seg"), "train", findings, None)
+    assert set(samples[1].annotation["mask"].flatten().tolist()) == {0, 2, 255}
+    (finding,) = findings
+    assert (finding.file, finding.fatal) == (train, False)
+    assert finding.problem == (
+        "masks whose palette has PASCAL VOC's colours at other indices, such as 2; the indices are read: there is one, "
+        "2007_000001.png"
+    )
 
 
 @pytest.mark.parametrize("split", ["train", "val"])

@@ -4,7 +4,7 @@ from PIL import Image
 
 from onehead_avl.errors import DataError
 from scenarios.read import yolo
-from scenarios.samples.findings import Fault, refuse_fatal
+from scenarios.samples.findings import LEFT_OUT, Fault, refuse_fatal
 from scenarios.samples.source import Source
 
 DESCRIPTION = "path: .\ntrain: images/train\nval: images/val\nnames:\n  0: cat\n  2: dog\n"
@@ -123,21 +123,17 @@ def test_a_name_that_is_no_class_is_refused(root):
     ("row", "problem"),
     [
         ("0 0.5 0.5 0.2", "expected class cx cy w h, five numbers, found '0 0.5 0.5 0.2'; mend it"),
-        ("0 0.5 0.5 0.2 0.4 0.1", "expected class cx cy w h"),
+        ("0 0.5 0.5 0.2 0.4 0.1", "expected class cx cy w h, found six numbers"),
         ("0 0.5 0.5 0.2 x", "expected class cx cy w h"),
         ("0 0.5 0.5 0.2 nan", "expected class cx cy w h"),
         ("0 0.5 0.5 0.2 1_0", "expected class cx cy w h"),
         ("0,0.5,0.5,0.2,0.4", "expected class cx cy w h"),
         ("1 0.5 0.5 0.2 0.4", "expected a class id of names (0, 2), found '1'"),
-        ("0.0 0.5 0.5 0.2 0.4", "expected a class id of names (0, 2), found '0.0'"),
         ("-1 0.5 0.5 0.2 0.4", "expected a class id of names (0, 2), found '-1'"),
         ("9" * 5000 + " 0.5 0.5 0.2 0.4", "expected a class id of names (0, 2), found '9"),
-        ("0 0.05 0.5 0.13 0.4", "the box '0 0.05 0.5 0.13 0.4' reaches outside its image"),
-        ("0 0.5 0.95 0.2 0.16", "reaches outside its image"),
+        ("0 2.05 0.5 0.13 0.4", "the box '0 2.05 0.5 0.13 0.4' reaches outside its image; centre and size are shares"),
         ("0 50 25 20 20", "reaches outside its image"),
         ("0 0.5 0.5 1e999 0.4", "reaches outside its image"),
-        ("0 0.5 0.5 0 0.4", "has no area in its image; remove it"),
-        ("0 0.5 0.5 0.2 -0.4", "has no area in its image; remove it"),
     ],
 )
 def test_a_wrong_row_names_file_and_line(root, row, problem):
@@ -155,6 +151,43 @@ def test_all_wrong_rows_are_named_at_once(root):
     assert lines[0].startswith("3 problems")
     assert [line.split(": ")[1] for line in lines[1:]][:2] == ["line 1", "line 3"]
     assert "b.png" in lines[3]
+
+
+def test_boxes_are_cut_or_skipped_with_a_note(root):
+    rows(
+        root,
+        "0 0.05 0.5 0.13 0.4\n0 0.5 0.5 0 0.4\n2 0.5 0.5 0.2 -0.4\n2 0.5 0.95 0.2 0.16\n0 -0.5 0.5 0.2 0.4\n",
+    )
+    samples, _, findings = read(root)
+    torch.testing.assert_close(samples[0].annotation["boxes"], torch.tensor([[0.0, 15, 11.5, 35], [40, 43.5, 60, 50]]))
+    assert samples[0].annotation["labels"].tolist() == [0, 1]
+    assert samples[0].places == (1, 4)
+    assert [(finding.file, finding.problem, finding.boxes) for finding in findings] == [
+        (
+            root / "data.yaml",
+            "boxes that reach over the edge of their image are cut there: "
+            "there are 2, such as a.txt line 1, a.txt line 4",
+            0,
+        ),
+        (
+            root / "data.yaml",
+            "boxes without area in their image are skipped: "
+            "there are 3, such as a.txt line 2, a.txt line 3, a.txt line 5",
+            3,
+        ),
+    ]
+
+
+def test_what_is_lost_is_counted(root):
+    rows(root, "0 0.5 0.5 0.2 0.4\n\n0 0.5 0.5 0.1 0.1\nbroken\n")
+    for name in ("a.jpg", "b.png"):
+        (root / "images/train" / name).write_bytes(b"broken")
+    findings = []
+    yolo.read(Source(root / "data.yaml"), "train", findings, None)
+    assert [(finding.file.name, finding.repair, finding.pictures, finding.boxes) for finding in findings] == [
+        ("a.jpg", LEFT_OUT, 1, 3),
+        ("b.png", LEFT_OUT, 1, 0),
+    ]
 
 
 def test_a_box_over_the_edge_by_rounding_is_cut(root):
@@ -181,8 +214,8 @@ def test_a_box_over_the_edge_by_rounding_is_cut(root):
         ("names: {0: cat, 1: cat}\n", "names: expected every name once, found cat, cat"),
         ("names:\n  0: cat\n  0: dog\n", "found the key 0 more than once"),
         ("names: [cat]\nnc: 2\n", "expected nc to be the number of names, 1, found 2"),
-        ("names: [cat]\n", "expected train to be one folder of images, found nothing; name it"),
-        ("names: [cat]\ntrain: [a, b]\n", "expected train to be one folder of images, found ['a', 'b']; name it"),
+        ("names: [cat]\n", "expected train to be a folder of images, a .txt that lists images, or a list of those"),
+        ("names: [cat]\ntrain: [a, 3]\n", "or a list of those, found ['a', 3]; name it"),
         ("names: [cat]\npath: 3\ntrain: a\n", "expected path to be a folder, found 3"),
     ],
 )
@@ -212,9 +245,9 @@ def test_a_folder_of_an_impossible_name_is_missing(root, folder):
 
 
 def test_a_folder_without_images_is_refused(root):
-    assert refused(root, split="val") == (
-        f"{root / 'images/val'}: expected images (.jpg, .jpeg, .png), found none; put the split's images there"
-    )
+    message = refused(root, split="val")
+    assert message.startswith(f"{root / 'images/val'}: expected images (.jpg, .jpeg, .jpe, .jfif, .png, ")
+    assert message.endswith("), found none; put the split's images there")
 
 
 def test_a_text_file_that_is_no_text_is_refused(root):
@@ -224,5 +257,21 @@ def test_a_text_file_that_is_no_text_is_refused(root):
 
 def test_the_layout_is_recognised_by_its_file(root):
     assert yolo.recognises(Source(root / "data.yaml"))
+    assert yolo.recognises(Source(root))
     assert not yolo.recognises(Source(root / "nowhere.yaml"))
-    assert not yolo.recognises(Source(root))
+    assert not yolo.recognises(Source(root / "images"))
+
+
+def test_every_picture_and_box_is_read_or_counted(root):
+    (root / "labels/train/a.txt").write_text(
+        "2 0.5 0.5 0.2 0.4\n2 0.5 0.5 0.2 0.4\nx\n0 0.5 0.5 0 0\n0 0.1 0.1 0.1 0.1\n"
+    )
+    (root / "labels/train/b.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    (root / "images/train/b.png").write_bytes(b"broken")
+    (root / "labels/train/c.txt").write_bytes(b"\xff\xfe0\x00")
+    (root / "labels/train/z.txt").write_text("0 0.5 0.5 0.1 0.1\n0 0.6 0.5 0.1 0.1\n")
+    findings = []
+    samples, _ = yolo.read(Source(root), "train", findings, None)
+    assert [len(sample.annotation["boxes"]) for sample in samples] == [2]
+    assert 1 + sum(each.pictures for each in findings) == 3
+    assert 2 + sum(each.boxes for each in findings) == 5 + 1 + 2

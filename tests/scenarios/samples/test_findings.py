@@ -3,7 +3,17 @@ from pathlib import Path
 import pytest
 
 from onehead_avl.errors import DataError
-from scenarios.samples.findings import SHOWN, Fault, Finding, collecting, note_lines, refuse_fatal, shown
+from scenarios.samples.findings import (
+    LEFT_OUT,
+    SHOWN,
+    Fault,
+    Finding,
+    Notes,
+    collecting,
+    note_lines,
+    refuse_fatal,
+    shown,
+)
 
 ROOT = Path("data")
 
@@ -31,6 +41,52 @@ def test_a_fault_becomes_a_finding_and_the_rest_goes_on():
     assert findings == [Finding(ROOT / "a.jpg", "broken", fatal=True), Finding(ROOT / "b.jpg", "odd", fatal=False)]
 
 
+def test_a_finding_says_what_is_lost_by_it_and_what_a_copy_does():
+    findings = []
+    with collecting(findings, LEFT_OUT, pictures=1, boxes=3):
+        raise Fault(ROOT / "a.jpg", "broken")
+    assert findings == [Finding(ROOT / "a.jpg", "broken", repair="left out", pictures=1, boxes=3)]
+
+
+def noted(*problems):
+    findings = []
+    with Notes(findings, ROOT) as notes:
+        for problem, name, *lost in problems:
+            notes.add(problem, name, *lost)
+        assert findings == []  # all of them come at the end
+    return findings
+
+
+def test_what_happens_again_and_again_is_one_finding_for_each_problem():
+    found = noted(("boxes are cut", "a"), ("boxes are skipped", "b", 0, 1), ("boxes are cut", "c"), ("skies fall", "d"))
+    assert [str(finding) for finding in found] == [
+        "data: boxes are cut: there are 2, such as a, c",
+        "data: boxes are skipped: there is one, b",
+        "data: skies fall: there is one, d",
+    ]
+    assert not any(finding.fatal or finding.repair for finding in found)
+
+
+def test_a_finding_of_many_names_three_and_counts_what_is_lost():
+    (three,) = noted(*(("lost", name, 1, 2) for name in "abc"))
+    assert (three.problem, three.pictures, three.boxes) == ("lost: there are 3, such as a, b, c", 3, 6)
+    (many,) = noted(*(("lost", name, 0, 1) for name in "abcde"))
+    assert (many.problem, many.pictures, many.boxes) == ("lost: there are 5, such as a, b, c ...", 0, 5)
+
+
+def test_what_was_noted_before_a_fault_is_not_lost():
+    findings = []
+
+    def note_and_fail():
+        with Notes(findings, ROOT) as notes:
+            notes.add("boxes are cut", "a")
+            raise Fault(ROOT, "broken")
+
+    with pytest.raises(Fault):
+        note_and_fail()
+    assert [finding.problem for finding in findings] == ["boxes are cut: there is one, a"]
+
+
 def test_other_errors_are_not_collected():
     with pytest.raises(DataError, match="another"), collecting([]):
         raise DataError("another")
@@ -54,6 +110,36 @@ def test_several_are_counted_and_named_each_on_a_line():
     first, *lines = message([*fatal(3), *notes(2)]).split("\n")
     assert first == "3 problems in data: the data cannot be used until each of them is mended"
     assert lines == ["  data/0.jpg: broken", "  data/1.jpg: broken", "  data/2.jpg: broken"]
+
+
+def mendable(count):
+    return [Finding(ROOT / f"{i}.jpg", "broken", repair=LEFT_OUT) for i in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("findings", "way_out", "first"),
+    [
+        (mendable(1), "mend", "data/0.jpg: broken; or mend"),
+        (mendable(1) + notes(1), "mend", "data/0.jpg: broken; or mend"),
+        (mendable(1), "", "data/0.jpg: broken"),
+        (fatal(1), "mend", "data/0.jpg: broken"),
+        (
+            mendable(2),
+            "mend",
+            "2 problems in data: the data cannot be used until each of them is mended; or mend",
+        ),
+        (mendable(1) + fatal(1), "mend", "2 problems in data: the data cannot be used until each of them is mended"),
+    ],
+    ids=range(6),
+)
+def test_a_way_out_is_offered_where_it_mends_all(findings, way_out, first):
+    with pytest.raises(DataError) as caught:
+        refuse_fatal(ROOT, findings, way_out)
+    assert str(caught.value).split("\n")[0] == first
+
+
+def test_a_way_out_of_nothing_is_not_offered():
+    refuse_fatal(ROOT, notes(2), "mend")
 
 
 @pytest.mark.parametrize(("surplus", "last"), [(0, f"  data/{SHOWN - 1}.jpg: broken"), (35, "  ... and 35 more")])
