@@ -9,6 +9,7 @@ from torchvision.transforms.functional import pil_to_tensor
 import onehead_avl.runs.look
 from onehead_avl.runs.look import look
 from scenarios.experience import Stream
+from scenarios.samples.sample import Sample
 
 TABLES = {
     "seg": {"aeroplane": ("1", "1"), "bicycle": ("1", "1"), "bird": ("1", "0"), "boat": ("1", "0")},
@@ -80,7 +81,7 @@ def test_images_are_drawn_in_their_own_size_with_their_annotation(stream, tmp_pa
 def test_ten_images_of_each_experience_are_drawn_spread_over_its_splits(stream, tmp_path, count, positions):
     (experience,) = [each for each in stream.experiences if each.name == "seg"]
     image, mask = torch.zeros(3, 32, 32, dtype=torch.uint8), torch.zeros(32, 32, dtype=torch.uint8)
-    samples = [replace(experience.train[0], image=image + i, annotation={"mask": mask}) for i in range(count)]
+    samples = [Sample(str(i), image + i, {"mask": mask}) for i in range(count)]
     many = Stream("many", (replace(experience, train=samples, val=samples),))
     look(many, tmp_path)
     for split in ("train", "val"):
