@@ -2,8 +2,8 @@
 
 Of each, whatever becomes of it: boxes in are boxes kept and boxes counted in findings, pictures in the folders are
 pictures read and pictures counted, what is right without a finding is what the files say to the letter, and a copy
-that is repaired has the same boxes and nothing fatal. ``pytest tests/scenarios/test_fuzz.py -s`` shows how the cases of
-each kind ended.
+that is repaired has the same boxes and nothing fatal. ``pytest -n 0 -s tests/scenarios/test_fuzz.py`` shows
+how the cases of each kind ended.
 """
 
 import io

@@ -1,6 +1,6 @@
 """Hundreds of damaged weights files, drawn from seeds: each is refused with a sentence, or loaded completely.
 
-``pytest tests/onehead_avl/model/test_weights_fuzz.py -s`` shows how the cases of each kind ended.
+``pytest -n 0 -s tests/onehead_avl/model/test_weights_fuzz.py`` shows how the cases of each kind ended.
 """
 
 import io
