@@ -14,7 +14,6 @@ from onehead_avl.model.parts import device_of
 RESAMPLES = 500
 
 
-@torch.no_grad()
 def measure(model: nn.Module, samples: Dataset, part: Part, metric: Metric, batch_size: int) -> Values:
     """Measure a network on samples ``(image, Target, ...)`` of one experience, in float32 whatever it emits.
 
@@ -25,14 +24,20 @@ def measure(model: nn.Module, samples: Dataset, part: Part, metric: Metric, batc
         metric: It goes on counting from zero.
         batch_size: Samples at a time.
     """
-    device = device_of(model)
     metric.reset()
+    count(model, samples, part, metric, batch_size)
+    return metric.result()
+
+
+@torch.no_grad()
+def count(model: nn.Module, samples: Dataset, part: Part, metric: Metric, batch_size: int) -> None:
+    """Have a metric count samples beside those that it has counted before; the arguments are those of :func:`measure`."""
+    device = device_of(model)
     pinned = device.type == "cuda"
     for images, target, *_ in DataLoader(samples, batch_size=batch_size, pin_memory=pinned):
         target = target.to(device, non_blocking=pinned)
         output = avalanche_forward(model, images.to(device, non_blocking=pinned), target.task)
         metric.update(part.of(output).float(), target)
-    return metric.result()
 
 
 def image_intervals(metric: Metric) -> dict[str, tuple[float, float] | None]:

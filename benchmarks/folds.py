@@ -1,0 +1,88 @@
+"""Folds of a stream, and the metrics of all its images pooled over them: what cross-validation is made of."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from random import Random
+
+import numpy
+
+from onehead_avl.evaluation.intervals import RESAMPLES
+from onehead_avl.evaluation.statistics import percentile_interval
+from onehead_avl.kinds.kind import Metric
+from scenarios.experience import Experience, Stream
+
+FOLDS = 5
+
+Interval = tuple[float, float]
+
+
+def folded(stream: Stream, fold: int, folds: int = FOLDS) -> Stream:
+    """The stream in which one of several equal parts of the images of each experience is validated on.
+
+    Training and validation images are pooled and dealt out at random, in the same way whatever is learned and with
+    whatever seed; images that are validated on in one fold are learned in all others.
+
+    Args:
+        stream: With both splits.
+        fold: Which part is validated on.
+        folds: How many there are.
+    """
+    return replace(stream, experiences=tuple(_folded(each, fold, folds) for each in stream.experiences))
+
+
+def _folded(experience: Experience, fold: int, folds: int) -> Experience:
+    samples = [*experience.train, *experience.val]
+    order = list(range(len(samples)))
+    Random(f"folds of {experience.name}").shuffle(order)
+    validated = frozenset(order[fold::folds])
+    return replace(
+        experience,
+        train=[sample for position, sample in enumerate(samples) if position not in validated],
+        val=[sample for position, sample in enumerate(samples) if position in validated],
+    )
+
+
+def mean_over(metrics: Sequence[Metric], images: Sequence[int]) -> dict[str, float]:
+    """The values over some images, the mean of several networks that were all measured on the same ones.
+
+    Args:
+        metrics: Each has counted the same images in the same order.
+        images: Positions of images, as :meth:`~onehead_avl.kinds.kind.Metric.compute` takes them.
+    """
+    values = [metric.compute(images) for metric in metrics]
+    names = [name for name in values[0] if all(value[name] is not None for value in values)]
+    return {name: float(numpy.mean([value[name] for value in values])) for name in names}
+
+
+def pooled(metrics: Sequence[Metric]) -> dict[str, tuple[float, Interval]]:
+    """The values over all images, the mean over seeds, each with its 95 % interval over the images."""
+    return _bootstrapped(len(metrics[0]), lambda images: mean_over(metrics, images))
+
+
+def difference(first: Sequence[Metric], second: Sequence[Metric]) -> dict[str, tuple[float, Interval]]:
+    """How much higher the values of the first are, with the 95 % interval of the difference over the same images.
+
+    What is hard or easy in an image is so for both, so the interval is narrower than those of the two values.
+    """
+
+    def values(images: Sequence[int]) -> dict[str, float]:
+        one, other = mean_over(first, images), mean_over(second, images)
+        return {name: one[name] - other[name] for name in one if name in other}
+
+    return _bootstrapped(len(first[0]), values)
+
+
+def _bootstrapped(n: int, values: Callable[[Sequence[int]], Mapping[str, float]]) -> dict[str, tuple[float, Interval]]:
+    """The values over ``n`` images and their percentile bootstrap intervals (Efron, 1979), from a fixed seed."""
+    whole = values(range(n))
+    drawn = [values(images) for images in _resamples(n)]
+    intervals = {
+        name: percentile_interval(numpy.asarray([each[name] for each in drawn if name in each])) for name in whole
+    }
+    return {name: (whole[name], intervals[name]) for name in whole}
+
+
+def _resamples(n: int) -> Iterator[list[int]]:
+    rng = numpy.random.default_rng(0)
+    for _ in range(RESAMPLES):
+        yield rng.integers(n, size=n).tolist()

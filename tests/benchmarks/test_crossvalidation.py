@@ -1,0 +1,91 @@
+import json
+import sys
+from functools import partial
+
+import pytest
+
+from benchmarks import crossvalidation
+from benchmarks.folds import folded
+from onehead_avl.command import run_command
+
+TINY = ("--backbone-weights", "none", "--image-size", "64", "--epochs", "1", "--batch-size", "4", "--replay-batch", "2")
+
+
+@pytest.fixture
+def validate(monkeypatch, capsys, shared_mini_root):
+    """Call the program; its runs are done in this process, which spares them the imports."""
+
+    def validate(*words):
+        monkeypatch.setattr(sys, "argv", ["crossvalidation", *map(str, words)])
+        status = run_command(crossvalidation.main)
+        return status, *capsys.readouterr()
+
+    done = []
+
+    def here(folder, run):
+        done.append(run)
+        crossvalidation._place(folder, *run).mkdir(exist_ok=True)
+        crossvalidation._run(crossvalidation._config(folder), folder, *run)
+        return 0
+
+    monkeypatch.setattr(crossvalidation, "_process", here)
+    monkeypatch.setattr(crossvalidation, "FOLDS", 2)
+    monkeypatch.setattr(crossvalidation, "folded", partial(folded, folds=2))
+    validate.done = done
+    validate.options = ("--", "--data", shared_mini_root, *TINY)
+    return validate
+
+
+def test_each_fold_is_learned_once_and_recipes_are_compared_on_all_images(validate, tmp_path):
+    for name, strategy in (("a", "naive"), ("b", "from-scratch")):
+        status, out, err = validate(tmp_path / name, *validate.options, "--order", "det", "cls", "--strategy", strategy)
+        assert status == 0, err
+        assert sorted(validate.done) == [(0, fold) for fold in range(2)]
+        validate.done.clear()
+        assert "det after its stage AP50" in out
+        assert ("det at the end AP50" in out) == (strategy == "naive")  # no network from scratch has learned all
+
+    folds = [json.loads(file.read_text()) for file in sorted((tmp_path / "a").glob("seed0_fold*/results.json"))]
+    sizes = [{each["name"]: (each["train"], each["val"]) for each in fold["experiences"]}["cls"] for fold in folds]
+    assert sizes[0] == sizes[1][::-1]
+    # Pooled by hand: Top-1 of all images is the mean of the folds', weighted by their images.
+    scores = [fold["stages"][-1]["scores"]["cls"]["Top1"] for fold in folds]
+    right = sum(score * val for score, (_, val) in zip(scores, sizes, strict=True))
+
+    status, out, err = validate(tmp_path / "a", *validate.options, "--order", "det", "cls", "--strategy", "naive")
+    assert status == 0, err
+    assert validate.done == []
+    shown = next(line for line in out.splitlines() if line.startswith("cls at the end Top1"))
+    assert float(shown.split()[5]) == pytest.approx(right / sum(sizes[0]), abs=1e-4)
+
+    status, out, err = validate(tmp_path / "a", tmp_path / "b")
+    assert status == 0, err
+    rows = [line.split() for line in out.split("against")[1].splitlines() if line.startswith("det")]
+    # The first experience is learned in the same way by both.
+    assert rows == [
+        ["det", "after", "its", "stage", value, "0.0000", "0.0000", "to", "0.0000"] for value in ("AP", "AP50")
+    ]
+
+
+def test_a_folder_is_of_one_recipe(validate, tmp_path):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    (folder / "recipe.json").write_text('["--strategy", "naive"]')
+    status, _, err = validate(folder, "--", "--strategy", "replay")
+    assert status == 2
+    assert "is of other options, --strategy naive" in err
+    assert validate.done == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("a",), "found no recipe.json"),
+        (("a", "b", "--", "--strategy", "naive"), "expected one folder before the options"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(validate, tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    status, _, err = validate(*words)
+    assert status == 2
+    assert said in err
