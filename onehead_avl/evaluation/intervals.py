@@ -31,7 +31,7 @@ def measure(model: nn.Module, samples: Dataset, part: Part, metric: Metric, batc
 
 @torch.no_grad()
 def count(model: nn.Module, samples: Dataset, part: Part, metric: Metric, batch_size: int) -> None:
-    """Have a metric count samples beside those that it has counted before; the arguments are those of :func:`measure`."""
+    """Have a metric count samples beside those that it counted before; the arguments are those of :func:`measure`."""
     device = device_of(model)
     pinned = device.type == "cuda"
     for images, target, *_ in DataLoader(samples, batch_size=batch_size, pin_memory=pinned):

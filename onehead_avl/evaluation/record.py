@@ -8,7 +8,7 @@ from typing import Any
 from onehead_avl.errors import OutputError
 from onehead_avl.evaluation.outcomes import Measure, Outcome, Scores, Stage, mean, outcomes, single_task_shares
 
-VERSION = 3
+VERSION = 4
 """Of the file. It counts up whenever a field changes its meaning; files of other versions are refused."""
 
 
@@ -78,6 +78,8 @@ class Record:
         untrained: The scores of the network before any training.
         single_task: The scores of the same network trained on each experience alone, where known.
         intervals: How far final values may move with other validation images: by experience and metric.
+        mistakes: By how much the primary value would rise in the end if all mistakes of a type were mended: by
+            experience and type; nothing of a kind that tells no types apart.
         checklist: The challenge's rules; ``None`` where they do not apply.
         manifest_sha256: The checksum of the data's manifest; ``None`` without one.
         peak_memory_bytes: Of the process; ``None`` if it could not be measured.
@@ -99,6 +101,7 @@ class Record:
     untrained: Scores = field(default_factory=dict)
     single_task: Scores = field(default_factory=dict)
     intervals: Mapping[str, Mapping[str, Sequence[float] | None]] = field(default_factory=dict)
+    mistakes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     checklist: tuple[Rule, ...] | None = None
     manifest_sha256: str | None = None
     peak_memory_bytes: int | None = None

@@ -134,13 +134,13 @@ def _matched_block(
     annotated = [
         {"image_id": image, "category_id": label, "bbox": box, "area": box[2] * box[3], "iscrowd": int(crowd)}
         for image, truth in enumerate(truths)
-        for box, label, crowd in zip(_xywh(truth.boxes), truth.labels.tolist(), truth.crowd.tolist(), strict=True)
+        for box, label, crowd in zip(xywh(truth.boxes), truth.labels.tolist(), truth.crowd.tolist(), strict=True)
     ]
     found = [
         {"image_id": image, "category_id": label, "bbox": box, "area": box[2] * box[3], "iscrowd": 0, "score": score}
         for image, prediction in enumerate(predictions)
         for box, label, score in zip(
-            _xywh(prediction.boxes), prediction.labels.tolist(), prediction.scores.tolist(), strict=True
+            xywh(prediction.boxes), prediction.labels.tolist(), prediction.scores.tolist(), strict=True
         )
     ]
     with contextlib.redirect_stdout(io.StringIO()):
@@ -169,7 +169,8 @@ def _matched_block(
     )
 
 
-def _xywh(boxes: Tensor) -> list[list[float]]:
+def xywh(boxes: Tensor) -> list[list[float]]:
+    """Corners ``(N, 4)`` as COCO has boxes: ``x, y, width, height``."""
     corner, far = boxes.double().split(2, dim=1)
     return [[*start, *size] for start, size in zip(corner.tolist(), (far - corner).tolist(), strict=True)]
 

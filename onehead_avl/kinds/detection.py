@@ -18,6 +18,7 @@ from onehead_avl.kinds.boxes import assign, boxes_of, cell_centres, inside
 from onehead_avl.kinds.coco import CocoMatches, Detections, Truth
 from onehead_avl.kinds.colours import colour_of
 from onehead_avl.kinds.kind import Annotation, Kind, Metric, MetricName, Values
+from onehead_avl.kinds.mistakes import mistakes
 from onehead_avl.kinds.stride import STRIDE
 from onehead_avl.target import Target
 
@@ -78,6 +79,10 @@ class CocoAP(Metric):
             return {name: dict.fromkeys(self.classes) for name in self.names}
         of_classes = self._matched().ap_of_classes()
         return {name: dict(zip(self.classes, of_classes[name], strict=True)) for name in self.names}
+
+    def mistakes(self) -> Mapping[str, float]:
+        """Compute what each type of mistake costs AP50, as :func:`~onehead_avl.kinds.mistakes.mistakes` says."""
+        return mistakes(self._predictions, self._truths, len(self.classes))
 
     def _matched(self) -> CocoMatches:
         if self._matches is None:

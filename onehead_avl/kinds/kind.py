@@ -95,6 +95,13 @@ class Metric(ABC):
         """Compute values of single classes, by the name of the value and by class; empty if the kind has none."""
         return {}
 
+    def mistakes(self) -> Mapping[str, float]:
+        """Compute by how much the first value would rise if all mistakes of a type were mended, by type.
+
+        Empty for a kind that tells no types apart, and if nothing can be measured.
+        """
+        return {}
+
 
 class Together(Metric):
     """Several metrics of one kind as one.
@@ -128,6 +135,10 @@ class Together(Metric):
     def per_class(self) -> dict[str, Values]:
         """Compute the values of single classes of each."""
         return {name: values for metric in self.metrics for name, values in metric.per_class().items()}
+
+    def mistakes(self) -> Mapping[str, float]:
+        """Compute what the mistakes cost the first value of all."""
+        return self.metrics[0].mistakes()
 
 
 class Kind(ABC):

@@ -125,6 +125,16 @@ def per_class_table(record: Record) -> str:
     return layout_table(rows)
 
 
+def mistakes_table(record: Record) -> str:
+    """What each type of mistake costs in the end; empty without experiences of kinds that tell them apart."""
+    columns = list(dict.fromkeys(kind for told in record.mistakes.values() for kind in told))
+    rows = [["lost to mistakes", *columns]]
+    for name, told in record.mistakes.items():
+        primary = next(each.measure.title for each in record.outcomes if each.measure.experience == name)
+        rows.append([primary, *(number(told.get(kind)) for kind in columns)])
+    return layout_table(rows) if columns else ""
+
+
 def per_class_csv(record: Record) -> str:
     """The values of single classes after every stage, one a line: ``per_class.csv``; empty what was not measured."""
     file = io.StringIO()

@@ -43,6 +43,9 @@ def summarise(
     config, strategy = prepared.config, prepared.strategy
     methods = _methods(prepared.name)
     separate = any(method.separate for method in methods)
+    # Of separate models only the last was measured on what it had learned.
+    names = stages[-1].experiences if separate else config.order
+    measured = {name: metric for name, metric in counted(strategy.evaluator).items() if name in names}
     record = Record(
         strategy=prepared.name,
         options=prepared.options,
@@ -54,8 +57,8 @@ def summarise(
         separate=separate,
         untrained=untrained,
         single_task=single_task,
-        # Of separate models only the last was measured on what it had learned.
-        intervals=_intervals(prepared, stages[-1].experiences if separate else config.order),
+        intervals={name: image_intervals(metric) for name, metric in measured.items()},
+        mistakes={name: told for name, metric in measured.items() if (told := metric.mistakes())},
         manifest_sha256=prepared.manifest_sha256,
         peak_memory_bytes=peak_memory() if prepared.memory_is_measured else None,
         stored_bytes=None if isinstance(strategy, JointTraining) else stored_bytes(strategy, config.image_size),
@@ -116,12 +119,6 @@ def _learned(experience: Experience, prepared: Prepared) -> Learned:
         val=len(experience.val),
         held_out=len(prepared.held_out.get(prepared.stream.task(experience.name), ())),
     )
-
-
-def _intervals(prepared: Prepared, names: Sequence[str]) -> dict[str, dict[str, tuple[float, float] | None]]:
-    """The intervals over validation images of the final values of every metric of some experiences."""
-    found = counted(prepared.strategy.evaluator)
-    return {name: image_intervals(metric) for name, metric in found.items() if name in names}
 
 
 def _replayed(strategy: BaseTemplate) -> int | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from onehead_avl.evaluation.record import Record
 from onehead_avl.model.saved import save_model
 from onehead_avl.report.plots import plot_loss, plot_metrics
-from onehead_avl.report.table import checklist_table, per_class_csv, per_class_table, results_table
+from onehead_avl.report.table import checklist_table, mistakes_table, per_class_csv, per_class_table, results_table
 from onehead_avl.runs.plan import RESULTS
 from onehead_avl.runs.preparation import Prepared
 from onehead_avl.runs.summary import trained_network
@@ -39,7 +39,8 @@ def write(prepared: Prepared, record: Record, folder: Path) -> None:
     plot_loss(folder / "plots" / "loss.png", folder / "metrics.csv", record.stages)
     plot_metrics(folder / "plots" / "metrics.png", folder / "metrics.csv", record)
     write_text(folder / "per_class.csv", per_class_csv(record))
-    write_text(folder / "tables.txt", f"{tables(record)}\n\n{per_class_table(record)}\n")
+    shown = [tables(record), mistakes_table(record), per_class_table(record)]
+    write_text(folder / "tables.txt", "\n\n".join(table for table in shown if table) + "\n")
     # Last, so that a folder with results is a finished run.
     write_json(folder / RESULTS, record.as_json())
 

@@ -5,6 +5,7 @@ from onehead_avl.evaluation.record import Learned, Rule
 from onehead_avl.report.table import (
     checklist_table,
     layout_table,
+    mistakes_table,
     number,
     per_class_csv,
     per_class_table,
@@ -164,3 +165,15 @@ def test_the_results_table_says_whose_optimizer_it_was_where_that_is_known(recor
         assert lines.count(trained_by(optimisation)) == 1
         lines.remove(trained_by(optimisation))
         assert lines == results_table(run).splitlines()
+
+
+def test_mistakes_stand_beside_the_value_that_they_cost(record):
+    run = record("naive", 0, ROWS[0], ROWS[2], order=("seg", "cls"))
+    assert mistakes_table(run) == ""
+    run = replace(run, mistakes={"seg": {"missed": 0.25, "both": 0.0}, "cls": {"both": 0.125}})
+    assert mistakes_table(run).splitlines() == [
+        "lost to mistakes  missed    both",
+        "--------------------------------",
+        "seg mIoU          0.2500  0.0000",
+        "cls Top1               -  0.1250",
+    ]

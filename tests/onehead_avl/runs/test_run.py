@@ -496,3 +496,13 @@ def test_a_picture_that_vanishes_while_a_run_learns_ends_it_with_its_name(
         "restore it, and continue with --resume what was interrupted"
     )
     assert "Traceback" not in answer.err
+
+
+def test_what_mistakes_cost_is_told_of_detection_alone_and_adds_up_to_no_more_than_is_missing(trained):
+    folder, _ = trained
+    told = results(folder)["mistakes"]
+    assert list(told) == ["det"]
+    final = scores(folder)[-1]["det"]["AP50"]
+    assert all(0 <= cost <= 1 - final for cost in told["det"].values())
+    assert sum(told["det"].values()) > 0
+    assert "lost to mistakes" in (folder / "tables.txt").read_text()
