@@ -51,7 +51,7 @@ def build(name: str, setting: Setting, options: Options) -> BaseTemplate:
 
 def _named(name: str, setting: Setting, options: Options) -> BaseTemplate:
     plugins: list[SupervisedPlugin] = []
-    for method in parts_of(name):
+    for method in sorted(parts_of(name), key=lambda method: not method.grows):  # what is new is seen by all others
         _require_network(method, setting.model)
         built = getattr(import_module(method.module), method.name.replace("-", "_"))(setting, options[method.name])
         if method.whole:

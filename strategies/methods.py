@@ -23,6 +23,7 @@ from avalanche.training.templates import SupervisedTemplate
 from onehead_avl.kinds import KINDS
 from strategies.adapted import AGEM, DER, LFL, MIR, RAR, SI, FeatureDistillation, LaMAML, LwF
 from strategies.distillation import Distillation
+from strategies.isolation import Isolation
 from strategies.memory import ClassBuffer, ExperienceBuffer, ReservoirBuffer, segmentation_replay
 from strategies.multitask import MultiTask
 from strategies.named import Option
@@ -67,6 +68,11 @@ def onehead(setting: Setting, options: Options) -> Plugins:
 def distillation(setting: Setting, options: Options) -> Plugins:
     """This benchmark's own plugin."""
     return [Distillation(setting.layout, {kind: float(options[kind]) for kind in KINDS}, float(options["features"]))]
+
+
+def isolation(setting: Setting, options: Options) -> Plugins:
+    """This benchmark's own plugin."""
+    return [Isolation(setting.layout)]
 
 
 def replay_all(setting: Setting, options: Options) -> Plugins:

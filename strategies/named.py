@@ -20,6 +20,8 @@ class Method:
         breaks: Which of the challenge's rules it does not keep; empty if it keeps them all.
         paper: Where it was published.
         options: Its hyper-parameters with their values for this stream.
+        grows: What the model has more of after each experience but the first; empty if it does not grow.
+        fixed: It counts on a network that does not grow.
         keeps_samples: It has a memory of samples; no two of these can be combined.
         separate: It learns a network of its own at each stage.
         baseline: It is what others are measured against; the order of the experiences means nothing to it.
@@ -37,6 +39,8 @@ class Method:
     breaks: str = ""
     paper: str = ""
     options: Mapping[str, Option] = field(default_factory=dict)
+    grows: str = ""
+    fixed: bool = False
     keeps_samples: bool = False
     separate: bool = False
     baseline: bool = False
@@ -106,6 +110,14 @@ _METHODS = (
         options=_DISTILLATION,
     ),
     Method(
+        "isolation",
+        "channels of its own for each task after the first, and all else frozen",
+        "nothing",
+        paper="after Rusu et al., 2016",
+        grows="channels of neck and head",
+        asks=("grow",),
+    ),
+    Method(
         "replay-all",
         "replay of samples of every task",
         _SAMPLES,
@@ -141,6 +153,7 @@ _METHODS = (
         _IMPORTANCE,
         paper="Chaudhry et al., ECCV 2018",
         options={"lambda": 1.0, "alpha": 0.9, "delta": 10},
+        fixed=True,
     ),
     Method(
         "lwf",
@@ -191,6 +204,7 @@ _METHODS = (
         _SAMPLES,
         _ALL_MEMORY,
         "Prabhu et al., ECCV 2020",
+        fixed=True,
         unseen=True,
         keeps_samples=True,
     ),
@@ -238,6 +252,7 @@ _METHODS = (
         "the output layer",
         paper="Lomonaco et al., CVPR workshops 2020",
         asks=("output_layer",),
+        fixed=True,
     ),
     Method(
         "lamaml",
@@ -283,6 +298,12 @@ def problems_of(name: str) -> list[str]:
     wrong += [f"{part} cannot be combined with others, but {name!r} does" for part in parts if STRATEGIES[part].whole]
     if len(set(parts)) < len(parts):
         wrong.append(f"{name!r} names a strategy twice")
+    if any(STRATEGIES[part].grows for part in parts):
+        wrong += [
+            f"{part} cannot follow a network that grows, as it does in {name!r}"
+            for part in parts
+            if STRATEGIES[part].fixed
+        ]
     if sum(STRATEGIES[part].keeps_samples for part in parts) > 1:
         wrong.append(f"{name!r} combines two memories of samples, expected one at most")
     return wrong

@@ -57,6 +57,10 @@ class Layout:
         """The parts, each once."""
         return tuple({part.head: part for part in self.parts}.values())
 
+    def part_of(self, head: str) -> Part:
+        """The part of a head by its name, which must exist."""
+        return next(part for part in self.parts if part.head == head)
+
     def of_kind(self, name: str) -> frozenset[int]:
         """The task labels of the experiences of a kind."""
         return frozenset(task for task, part in enumerate(self.parts) if part.kind.name == name)

@@ -8,12 +8,17 @@ from torch.nn.functional import interpolate
 
 from onehead_avl.model.backbone import NORM_GROUPS, load_backbone
 from onehead_avl.model.backbones import build_backbone
-from onehead_avl.model.layout import Layout
+from onehead_avl.model.layout import Layout, Part
+from onehead_avl.system.savable import savable
 
 HEAD_EXPANSION = 2
 """Hidden channels of the head for each channel of the neck: room for a task to come beside those that are kept."""
 
+for each in (nn.ModuleList, nn.Sequential, nn.Conv2d, nn.GroupNorm, nn.Hardswish):
+    savable(each)  # what a column is made of
 
+
+@savable
 class FPN(nn.Module):
     """One feature pyramid layer at stride 8: lateral 1x1 convolutions summed from coarse to fine.
 
@@ -34,11 +39,61 @@ class FPN(nn.Module):
         return merged
 
 
+def branch(channels: int, outputs: int) -> nn.Sequential:
+    """Make a head: a depthwise separable convolution, and the output layer with small weights and no bias yet.
+
+    The convolution (Howard et al., "MobileNets", 2017) affords twice the width of a full one in less time.
+
+    Args:
+        channels: Of the neck.
+        outputs: Of the output.
+    """
+    hidden = HEAD_EXPANSION * channels
+    head = nn.Sequential(
+        nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
+        nn.Conv2d(channels, hidden, 1, bias=False),
+        nn.GroupNorm(NORM_GROUPS, hidden),
+        nn.Hardswish(),
+        last := nn.Conv2d(hidden, outputs, 1),
+    )
+    nn.init.normal_(last.weight, std=0.01)
+    assert last.bias is not None  # no normalisation follows
+    nn.init.zeros_(last.bias)
+    return head
+
+
+@savable
+class Column(nn.Module):
+    """Channels of the neck and of the head that serve one part of the output, and no other.
+
+    Unlike the columns of progressive networks (Rusu et al., "Progressive Neural Networks", 2016), it reads the backbone
+    and no other column.
+
+    Args:
+        in_channels: Of the backbone's features.
+        channels: Width of its share of the neck.
+        part: What it serves.
+
+    Attributes:
+        serves: The name of the head that the part belongs to.
+    """
+
+    def __init__(self, in_channels: list[int], channels: int, part: Part) -> None:
+        super().__init__()
+        self.serves = part.head
+        self.neck = FPN(in_channels, channels)
+        self.head = branch(channels, len(part.channels))
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        """Map the backbone's features to what is added to its part of the output: ``(B, C, H/8, W/8)``."""
+        return self.head(self.neck(features))
+
+
 class OneHeadNet(nn.Module):
     """One small network with one head for all experiences of a stream.
 
-    The head is one branch of three layers: a depthwise separable convolution (Howard et al., "MobileNets", 2017), which
-    affords twice the width of a full one in less time, and the output layer.
+    The head is one branch of three layers: see :func:`branch`. Neck and head may grow by columns, and stay one neck and
+    one branch: a column is more channels in every layer, with weights of zero between them and those of others.
 
     The forward pass returns one tensor, so that any Avalanche strategy can treat the network as it treats a
     classifier; :class:`~onehead_avl.model.layout.Layout` names the parts.
@@ -71,13 +126,8 @@ class OneHeadNet(nn.Module):
         if weights is not None:
             load_backbone(self.backbone, weights)
         self.neck = FPN(self.backbone.channels, channels)
-        self.head = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
-            nn.Conv2d(channels, HEAD_EXPANSION * channels, 1, bias=False),
-            nn.GroupNorm(NORM_GROUPS, HEAD_EXPANSION * channels),
-            nn.Hardswish(),
-            nn.Conv2d(HEAD_EXPANSION * channels, layout.channels, 1),
-        )
+        self.head = branch(channels, layout.channels)
+        self.columns = nn.ModuleList()
         self._start_quietly()
 
     @property
@@ -90,15 +140,29 @@ class OneHeadNet(nn.Module):
         """The module that emits the output."""
         return cast(nn.Conv2d, self.head[-1])
 
+    @property
+    def grown(self) -> list[Column]:
+        """What neck and head have grown by, in the order of growth."""
+        return cast(list[Column], list(self.columns))
+
     def _start_quietly(self) -> None:
-        """Begin with small output weights, and with the biases that each kind of task asks for."""
-        weight, bias = self.last.weight, self.last.bias
-        assert bias is not None  # no normalisation follows
-        nn.init.normal_(weight, std=0.01)
-        nn.init.zeros_(bias)
+        """Begin with the biases that each kind of task asks for."""
+        assert self.last.bias is not None
         with torch.no_grad():
             for part in self.layout.heads:
-                bias[part.channels.start : part.channels.stop] = part.kind.start(part.classes)
+                self.last.bias[part.channels.start : part.channels.stop] = part.kind.start(part.classes)
+
+    def grow(self, part: Part) -> Column:
+        """Add a column that serves a part of the output, beside what serves it already.
+
+        The other parts are what they were, bit for bit, as long as nothing but columns of this part changes.
+
+        Returns:
+            The column, on the device of the network.
+        """
+        column = Column(self.backbone.channels, self.width, part).to(self.last.weight.device)
+        self.columns.append(column.to(memory_format=torch.channels_last))
+        return column
 
     def forward(self, image: Tensor) -> Tensor:
         """Map images to the output of all experiences.
@@ -115,7 +179,11 @@ class OneHeadNet(nn.Module):
         """
         if image.dim() != 4 or image.shape[1] != 3 or image.shape[2] % 32 or image.shape[3] % 32:
             raise ValueError(f"expected images (B, 3, H, W) with H and W multiples of 32, got {tuple(image.shape)}")
-        return self.head(self.get_features(image))
+        features = self.backbone(image)
+        output = self.head(self.neck(features))
+        for column in self.grown:
+            self.layout.part_of(column.serves).of(output).add_(column(features))
+        return output
 
     def get_features(self, image: Tensor) -> Tensor:
         """What the head sees of images: ``(B, channels, H/8, W/8)``; the name is that of Avalanche's models."""

@@ -109,6 +109,7 @@ def save_model(
             "backbone": model.backbone.name,
             "pretrained": model.backbone.pretrained,
             "channels": model.width,
+            "columns": [column.serves for column in model.grown],
         }
     else:
         made = origin or Origin.of(model)
@@ -172,7 +173,10 @@ def load_model(path: Path, kinds: Collection[str] = (), network: str | None = No
 def _ours(about: Mapping[str, Any], layout: Layout) -> nn.Module:
     if type(about["pretrained"]) is not bool or type(about["channels"]) is not int or about["channels"] < 1:
         raise ValueError("the network is not described")
-    return OneHeadNet(layout, about["backbone"], pretrained=about["pretrained"], channels=about["channels"])
+    model = OneHeadNet(layout, about["backbone"], pretrained=about["pretrained"], channels=about["channels"])
+    for head in about.get("columns", ()):
+        model.grow(layout.part_of(head))
+    return model
 
 
 def _anybodys(about: Mapping[str, Any], layout: Layout, network: str) -> nn.Module:

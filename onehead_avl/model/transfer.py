@@ -13,8 +13,8 @@ def begin_with(saved: SavedModel, layout: Layout) -> tuple[nn.Module, list[str]]
     """Build a network for a layout that begins with what another one has learned.
 
     A network of this package keeps its backbone, its neck and the hidden layers of its head, and of the output the
-    channels of heads that have the same name, kind and classes; other heads begin as they usually do. One of another
-    make is used as it is.
+    channels of heads that have the same name, kind and classes, with the columns that serve them; other heads begin as
+    they usually do. One of another make is used as it is.
 
     Args:
         saved: What was trained before; it may become the network itself.
@@ -36,14 +36,18 @@ def begin_with(saved: SavedModel, layout: Layout) -> tuple[nn.Module, list[str]]
         )
     old = saved.model
     model = OneHeadNet(layout, old.backbone.name, pretrained=old.backbone.pretrained, channels=old.width)
-    output = {f"{old.output_layer}.weight", f"{old.output_layer}.bias"}
-    model.load_state_dict({name: value for name, value in old.state_dict().items() if name not in output}, strict=False)
     before = {part.head: part for part in saved.layout.heads}
     known = [part for part in layout.heads if _is_the_same(part, before.get(part.head))]
+    for name in ("backbone", "neck", *(f"head.{i}" for i in range(len(old.head) - 1))):
+        model.get_submodule(name).load_state_dict(old.get_submodule(name).state_dict())
     with torch.no_grad():
         for part in known:
             for new, trained in zip(_output(model), _output(old), strict=True):
                 new[_rows(part)] = trained[_rows(before[part.head])]
+    for column in old.grown:
+        for part in known:
+            if part.head == column.serves:
+                model.grow(part).load_state_dict(column.state_dict())
     return model, [part.head for part in known]
 
 

@@ -62,7 +62,8 @@ def test_it_has_less_than_eight_million_parameters(pretrained):
 
 
 def test_the_head_is_one_branch_of_three_convolutions(network):
-    assert [name for name, _ in network.named_children()] == ["backbone", "neck", "head"]
+    assert [name for name, _ in network.named_children()] == ["backbone", "neck", "head", "columns"]
+    assert len(network.columns) == 0
     assert isinstance(network.head, nn.Sequential)
     convolutions = [module for module in network.head.modules() if isinstance(module, nn.Conv2d)]
     assert len(convolutions) == 3
@@ -186,3 +187,59 @@ def test_wrong_weights_and_names_are_refused(tmp_path):
         OneHeadNet(FULL, "mobilenet_v3_small", str(tmp_path / "none.pth"))
     with pytest.raises(UsageError):
         OneHeadNet(FULL, "vgg")
+
+
+def grown_network():
+    """A network with two columns, of which no weight is at its start."""
+    torch.manual_seed(5)
+    network = OneHeadNet(FULL, channels=16)
+    for part in FULL.heads[1:]:
+        network.grow(part)
+    with torch.no_grad():
+        for value in network.parameters():
+            value.add_(torch.randn_like(value) / 10)
+    return network.eval()
+
+
+@torch.no_grad()
+def test_a_network_that_grew_is_still_one_neck_and_one_branch_of_three_layers():
+    network = grown_network()
+    branches = [(network.neck, network.head), *((column.neck, column.head) for column in network.grown)]
+    parts = [slice(0, FULL.channels)] + [
+        slice(part.channels.start, part.channels.stop) for part in map(FULL.part_of, ("detection", "classification"))
+    ]
+
+    # The same weights in the layers of one branch, with zeros where a column has no weight.
+    neck = FPN(network.backbone.channels, 48)
+    depthwise = torch.nn.Conv2d(48, 48, 3, padding=1, groups=48, bias=False)
+    pointwise, norm = torch.nn.Conv2d(48, 96, 1, bias=False), torch.nn.GroupNorm(24, 96)
+    last = torch.nn.Conv2d(96, FULL.channels, 1)
+    for value in (pointwise.weight, last.weight, last.bias):
+        value.zero_()
+    for i, (own, head) in enumerate(branches):
+        narrow, wide = slice(16 * i, 16 * (i + 1)), slice(32 * i, 32 * (i + 1))
+        for whole, lateral in zip(neck.lateral, own.lateral, strict=True):
+            whole.weight[narrow], whole.bias[narrow] = lateral.weight, lateral.bias
+        depthwise.weight[narrow] = head[0].weight
+        pointwise.weight[wide, narrow] = head[1].weight
+        norm.weight[wide], norm.bias[wide] = head[2].weight, head[2].bias
+        last.weight[parts[i], wide] = head[4].weight
+        last.bias[parts[i]] += head[4].bias
+    one = torch.nn.Sequential(neck, depthwise, pointwise, norm, torch.nn.Hardswish(), last)
+
+    images = torch.randn(2, 3, 64, 96)
+    torch.testing.assert_close(network(images), one(network.backbone(images)))
+
+
+@torch.no_grad()
+def test_a_column_changes_its_own_part_of_the_output_alone():
+    torch.manual_seed(0)
+    network = OneHeadNet(FULL, channels=16).eval()
+    images = torch.randn(1, 3, 64, 64)
+    before = network(images)
+    part = FULL.part_of("detection")
+    network.grow(part)
+    after = network(images)
+    same = (before == after).flatten(2).all(dim=2)[0]
+    assert not same[part.channels.start : part.channels.stop].any()
+    assert same.sum() == FULL.channels - len(part.channels)

@@ -63,6 +63,30 @@ def test_what_was_written_gives_the_same_outputs(tmp_path, layout, options):
         assert torch.equal(loaded(image), model.eval()(image))
 
 
+def test_a_network_that_grew_comes_back_with_its_columns(tmp_path, layout):
+    model = OneHeadNet(layout, channels=16)
+    for head in ("cls", "det", "cls"):
+        model.grow(layout.part_of(head))
+    save_model(tmp_path / "m.safetensors", model.eval(), layout, 64, "challenge")
+    loaded = load_model(tmp_path / "m.safetensors").model
+    assert [column.serves for column in loaded.grown] == ["cls", "det", "cls"]
+    image = torch.randn(1, 3, 64, 32)
+    with torch.no_grad():
+        assert torch.equal(loaded(image), model(image))
+
+
+@pytest.mark.parametrize("columns", [["other"], "cls", ["cls", "cls"], [["cls"]], 1, None])
+def test_columns_of_another_or_an_impossible_network_are_refused(tmp_path, layout, columns):
+    model = OneHeadNet(layout, channels=16)
+    model.grow(layout.part_of("cls"))
+    save_model(path := tmp_path / "m.safetensors", model, layout, 64, "challenge")
+    state, metadata = content_of(path)
+    about = json.loads(metadata["onehead_avl"])
+    assert about["columns"] == ["cls"]
+    save_file(state, path, {"onehead_avl": json.dumps(about | {"columns": columns})})
+    assert_refused(path)
+
+
 @pytest.mark.parametrize("name", ["mobilenetv3_small_100", "convnext_atto"])
 def test_a_network_of_timm_that_learned_is_the_same_after_it_was_written(tmp_path, layout, name, monkeypatch):
     monkeypatch.setattr("timm.models._builder.load_pretrained", None)  # nothing is downloaded

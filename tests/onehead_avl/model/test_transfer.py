@@ -117,6 +117,22 @@ def test_the_trained_network_is_not_changed(saved):
     assert all(torch.equal(value, before[name]) for name, value in saved.model.state_dict().items())
 
 
+def test_columns_of_known_heads_go_along_and_others_do_not():
+    torch.manual_seed(7)
+    old = OneHeadNet(TRAINED, **OPTIONS)
+    for head in ("det", "seg", "cls", "det"):
+        old.grow(TRAINED.part_of(head))
+    layout = layout_of(("cls", "classification", AB), ("seg", "segmentation", AB), ("det", "detection", AB))
+    model, known = begin_with(SavedModel(old.eval(), TRAINED, 64, "before"), layout)
+    assert known == ["cls", "det"]
+    assert [column.serves for column in model.grown] == ["det", "cls", "det"]
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        before, after = old(images), model.eval()(images)
+    for head in known:
+        assert torch.equal(TRAINED.part_of(head).of(before), layout.part_of(head).of(after))
+
+
 class Another(nn.Module):
     """A network of another make."""
 
