@@ -20,6 +20,7 @@ from torch.utils.hooks import RemovableHandle
 from onehead_avl.model.layout import Layout, Part
 from onehead_avl.model.parts import backbone_of, is_pretrained
 from onehead_avl.system.labels import labels_of
+from strategies.optimisation import shared_learns
 
 Features = Tensor | Sequence[Tensor]
 """What a backbone emits."""
@@ -50,9 +51,10 @@ class Distillation(SupervisedPlugin):
         self.teacher: nn.Module | None = None
 
     def before_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
-        """Take the model as it is now for a teacher, if it knows anything yet."""
-        if self._learned or (self._features_weight and is_pretrained(strategy.model)):
-            self.teacher = copy.deepcopy(strategy.model).eval().requires_grad_(False)
+        """Take the model as it is now for a teacher, if it knows anything yet that may be lost."""
+        known = self._learned or (self._features_weight and is_pretrained(strategy.model))
+        taught = known and shared_learns(strategy)
+        self.teacher = copy.deepcopy(strategy.model).eval().requires_grad_(False) if taught else None
 
     def before_forward(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Have the features of this one forward pass remembered: hooks that stay would be copied with the model."""

@@ -8,6 +8,7 @@ from avalanche.core import SupervisedPlugin
 from avalanche.training.templates import SupervisedTemplate
 
 from onehead_avl.model.layout import Layout
+from onehead_avl.model.parts import backbone_of
 from onehead_avl.system.labels import labels_of
 
 
@@ -23,22 +24,29 @@ class Isolation(SupervisedPlugin):
 
     Args:
         layout: The channels of the output.
+        backbone: Whether the backbone is left out of what is frozen, for other plugins to hold what earlier experiences
+            need of it.
     """
 
     UNSAVED = frozenset(("_layout",))
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, backbone: bool = False) -> None:
         super().__init__()
         self._layout = layout
+        self._backbone = backbone
         self._learned = False
 
     def before_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Freeze what was learned, and grow."""
-        if self._learned:
-            strategy.model.requires_grad_(False)
-            parts = [self._layout.parts[task] for task in sorted(labels_of(strategy.experience))]
-            for part in dict.fromkeys(parts):
-                strategy.model.grow(part)
+        if not self._learned:
+            return
+        model = strategy.model
+        for module in model.children():
+            if not (self._backbone and module is backbone_of(model)):
+                module.requires_grad_(False)
+        parts = [self._layout.parts[task] for task in sorted(labels_of(strategy.experience))]
+        for part in dict.fromkeys(parts):
+            model.grow(part)
 
     def after_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Note that there is something to keep."""

@@ -1,6 +1,7 @@
 """Memories of samples: that of the challenge, segmentation samples and nothing else, and Avalanche's."""
 
 from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 import torch
 from avalanche.benchmarks import DatasetExperience
@@ -12,6 +13,7 @@ from torch.utils.data import default_collate
 
 from onehead_avl.system.labels import labels_of
 from onehead_avl.system.savable import savable
+from strategies.optimisation import shared_learns
 
 
 class _Current:
@@ -58,17 +60,27 @@ class SegmentationBuffer(ReservoirBuffer):
             super().post_adapt(agent, exp)
 
 
-def segmentation_replay(tasks: Collection[int], memory_size: int, per_step: int) -> ReplayPlugin:
+class RestingReplay(ReplayPlugin):
+    """Avalanche's replay, which rests in experiences that change nothing that earlier ones need."""
+
+    def before_training_exp(self, strategy: SupervisedTemplate, *args: Any, **kwargs) -> None:
+        """Mix stored samples into the minibatches."""
+        if shared_learns(strategy):
+            super().before_training_exp(strategy, *args, **kwargs)
+
+
+def segmentation_replay(
+    tasks: Collection[int], memory_size: int, per_step: int, plugin: type[ReplayPlugin] = ReplayPlugin
+) -> ReplayPlugin:
     """Avalanche's replay over a :class:`SegmentationBuffer`.
 
     Args:
         tasks: The task labels of the segmentation experiences.
         memory_size: Samples kept.
         per_step: Samples replayed beside each minibatch of a later experience.
+        plugin: Avalanche's, or one derived from it.
     """
-    return ReplayPlugin(
-        mem_size=memory_size, batch_size_mem=per_step, storage_policy=SegmentationBuffer(memory_size, tasks)
-    )
+    return plugin(mem_size=memory_size, batch_size_mem=per_step, storage_policy=SegmentationBuffer(memory_size, tasks))
 
 
 @savable

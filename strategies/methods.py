@@ -24,7 +24,7 @@ from onehead_avl.kinds import KINDS
 from strategies.adapted import AGEM, DER, LFL, MIR, RAR, SI, FeatureDistillation, LaMAML, LwF
 from strategies.distillation import Distillation
 from strategies.isolation import Isolation
-from strategies.memory import ClassBuffer, ExperienceBuffer, ReservoirBuffer, segmentation_replay
+from strategies.memory import ClassBuffer, ExperienceBuffer, ReservoirBuffer, RestingReplay, segmentation_replay
 from strategies.multitask import MultiTask
 from strategies.named import Option
 from strategies.setting import Setting
@@ -54,15 +54,19 @@ def cumulative(setting: Setting, options: Options) -> SupervisedTemplate:
     return Cumulative(**setting.optimised())
 
 
-def replay(setting: Setting, options: Options) -> Plugins:
+def replay(setting: Setting, options: Options, plugin: type[ReplayPlugin] = ReplayPlugin) -> Plugins:
     """Avalanche's plugin with a memory of segmentation samples."""
     tasks = setting.layout.of_kind("segmentation")
-    return [segmentation_replay(tasks, setting.replay_size, setting.replay_batch)]
+    return [segmentation_replay(tasks, setting.replay_size, setting.replay_batch, plugin)]
 
 
 def onehead(setting: Setting, options: Options) -> Plugins:
-    """The challenge entry: the replay it allows, and distillation."""
-    return [*replay(setting, options), *distillation(setting, options)]
+    """The challenge entry: isolation of neck and head, and for the backbone the replay it allows, and distillation."""
+    return [
+        Isolation(setting.layout, backbone=True),
+        *replay(setting, options, RestingReplay),
+        *distillation(setting, options),
+    ]
 
 
 def distillation(setting: Setting, options: Options) -> Plugins:

@@ -56,6 +56,7 @@ _SAMPLES = "samples of every task"
 _SEGMENTATION = "segmentation samples"
 _PREVIOUS = "the previous model"
 _IMPORTANCE = "importance and old value of every weight"
+_COLUMNS = "channels of neck and head"
 _DISTILLATION = {"segmentation": 0.2, "detection": 2.0, "classification": 1.0, "features": 0.3}
 
 _METHODS = (
@@ -96,10 +97,12 @@ _METHODS = (
     ),
     Method(
         "onehead",
-        "replay of segmentation samples, and distillation of each old task in its own way",
+        "isolation of neck and head; replay of segmentation samples and distillation hold the backbone",
         f"{_SEGMENTATION}, {_PREVIOUS}",
-        paper="after Li and Hoiem, ECCV 2016",
+        paper="after Rusu et al., 2016, and Li and Hoiem, ECCV 2016",
         options=_DISTILLATION,
+        grows=_COLUMNS,
+        asks=("grow",),
         keeps_samples=True,
     ),
     Method(
@@ -114,7 +117,7 @@ _METHODS = (
         "channels of its own for each task after the first, and all else frozen",
         "nothing",
         paper="after Rusu et al., 2016",
-        grows="channels of neck and head",
+        grows=_COLUMNS,
         asks=("grow",),
     ),
     Method(

@@ -67,17 +67,17 @@ class Optimisation(SupervisedPlugin):
         optimizer = getattr(strategy, "optimizer", None)
         return is_as_handed(optimizer) or (optimizer is not None and optimizer is self._own)
 
+    def freezes(self, strategy: SupervisedTemplate) -> list[str]:
+        """Name the parameters that do not learn in the experience that begins."""
+        # Not the experience's labels: some methods train on more than it.
+        return frozen(strategy.model, set(strategy.adapted_dataset.targets_task_labels.uniques), self._freeze)
+
     def before_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Freeze layers, and begin with a new optimizer: its momentum belongs to the task before."""
         if not self.is_used(strategy):
             return
-        # Not the experience's: some methods train on more than it.
-        tasks = set(strategy.adapted_dataset.targets_task_labels.uniques)
-        self._frozen = [
-            name
-            for name in frozen(strategy.model, tasks, self._freeze)
-            if strategy.model.get_parameter(name).requires_grad
-        ]
+        names = self.freezes(strategy)
+        self._frozen = [name for name in names if strategy.model.get_parameter(name).requires_grad]
         self._set_learned(strategy.model, False)
         self._own = strategy.optimizer = AdamW(parameter_groups(strategy.model, *self._rates))
         strategy.optimized_param_id = dict(strategy.model.named_parameters())
@@ -136,6 +136,21 @@ def optimisation_of(strategy: BaseTemplate) -> Optimisation | None:
     """The plugin that trains a strategy; ``None`` for a strategy that does so by itself."""
     found = [plugin for plugin in strategy.plugins if isinstance(plugin, Optimisation)]
     return next((plugin for plugin in found if plugin.is_used(strategy)), None)
+
+
+def shared_learns(strategy: SupervisedTemplate) -> bool:
+    """Whether weights learn, in the experience that begins, that earlier experiences need: any but those of columns.
+
+    Columns of earlier experiences are frozen, and a new one serves the current experience alone.
+    """
+    optimisation = optimisation_of(strategy)
+    frozen_now = frozenset() if optimisation is None else frozenset(optimisation.freezes(strategy))
+    columns = getattr(strategy.model, "columns", ())
+    own = {id(parameter) for column in columns for parameter in column.parameters()}
+    return any(
+        parameter.requires_grad and name not in frozen_now and id(parameter) not in own
+        for name, parameter in strategy.model.named_parameters()
+    )
 
 
 def is_as_handed(optimizer: object) -> bool:

@@ -11,6 +11,8 @@ from strategies.attached import import_plugins
 from strategies.build import build
 from strategies.distillation import Distillation
 from strategies.hyperparameters import options_of
+from strategies.isolation import Isolation
+from strategies.memory import RestingReplay
 from strategies.multitask import MultiTask
 from strategies.optimisation import Optimisation, optimisation_of
 
@@ -38,7 +40,8 @@ def indices(strategy, *kinds):
         ("replay+lwf", [avalanche_plugins.ReplayPlugin, avalanche_plugins.LwFPlugin]),
         ("lwf+replay", [avalanche_plugins.LwFPlugin, avalanche_plugins.ReplayPlugin]),
         ("ewc+si+mas", [avalanche_plugins.EWCPlugin, avalanche_plugins.SynapticIntelligencePlugin]),
-        ("onehead", [avalanche_plugins.ReplayPlugin, Distillation]),
+        ("onehead", [Isolation, RestingReplay, Distillation]),
+        ("lwf+isolation", [Isolation, avalanche_plugins.LwFPlugin]),
     ],
 )
 def test_a_combination_is_all_its_plugins_in_order_and_then_the_optimisation(name, kinds, built):
@@ -343,7 +346,7 @@ def test_only_what_is_missing_is_named(setting, tiny):
     assert "expected a network with get_features, which" in sentence_of(build, "lfl", given, options_of(["lfl"], [])[0])
 
 
-@pytest.mark.parametrize("name", ["naive", "replay", "onehead", "ewc", "lwf", "der"])
+@pytest.mark.parametrize("name", ["naive", "replay", "replay+distillation", "ewc", "lwf", "der"])
 def test_most_methods_ask_for_nothing_but_the_output(setting, tiny, learn, name):
     given = replace(setting(), model=Plain(tiny.layout))
     strategy = learn(build(name, given, options_of([name], [])[0]), 0, 1)

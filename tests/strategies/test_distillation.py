@@ -34,6 +34,7 @@ class Strategy(SimpleNamespace):
         target = SimpleNamespace(of=lambda task: torch.tensor(tasks) == task)
         super().__init__(model=model, mb_x=torch.randn(2, 3, 64, 64), mb_y=target, loss=torch.tensor(loss))
         self.mb_task_id = torch.tensor(tasks)
+        self.plugins = []  # nobody freezes anything
 
     def step(self, plugin):
         """One iteration up to the loss."""

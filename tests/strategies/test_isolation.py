@@ -92,3 +92,30 @@ def test_an_experience_that_shares_a_head_adds_to_it_and_the_other_heads_stay(bu
 def test_methods_that_count_on_a_network_of_one_size_are_refused_beside_it(name):
     for both in (f"isolation+{name}", f"{name}+isolation"):
         assert problems_of(both) == [f"{name} cannot follow a network that grows, as it does in {both!r}"]
+
+
+def rested(outputs_of_steps):
+    """In which experiences no sample of another one was replayed."""
+    others = {}
+    for step in outputs_of_steps:
+        others.setdefault(step.experience, []).extend(task for task, _ in step.pictures if task != step.experience)
+    return {experience for experience, tasks in others.items() if not tasks}
+
+
+def test_the_challenge_entry_holds_the_backbone_while_it_learns(built, learn, steps, outputs):
+    strategy = built("onehead")
+    strategy.plugins += [steps, outputs]
+    learn(strategy)
+    assert outputs.learning == [{"backbone", "neck", "head"}, {"backbone", "columns.0"}, {"backbone", "columns.1"}]
+    assert rested(steps.seen) == {0}
+    assert strategy.plugins[2].teacher is not None
+
+
+def test_the_challenge_entry_replays_and_asks_no_teacher_where_nothing_can_be_lost(built, learn, steps, outputs):
+    strategy = built("onehead", optimisation={"freeze": "backbone"})
+    strategy.plugins += [steps, outputs]
+    learn(strategy)
+    assert outputs.learning == [{"neck", "head"}, {"columns.0"}, {"columns.1"}]
+    assert rested(steps.seen) == {0, 1, 2}
+    assert strategy.plugins[2].teacher is None
+    assert all(kept(strategy.model.layout, outputs, task, since=task) for task in range(2))

@@ -16,7 +16,7 @@ from onehead_avl.kinds import KINDS
 from onehead_avl.target import Target
 from strategies.distillation import Distillation
 from strategies.isolation import Isolation
-from strategies.memory import SegmentationBuffer
+from strategies.memory import RestingReplay, SegmentationBuffer
 from strategies.multitask import MultiTask
 from strategies.named import STRATEGIES
 from strategies.optimisation import FreshViews, Optimisation
@@ -54,7 +54,7 @@ PLUGINS = {
     "naive": (),
     "from-scratch": (FromScratchTrainingPlugin,),
     "replay": (avalanche_plugins.ReplayPlugin,),
-    "onehead": (avalanche_plugins.ReplayPlugin, Distillation),
+    "onehead": (Isolation, avalanche_plugins.ReplayPlugin, Distillation),
     "distillation": (Distillation,),
     "isolation": (Isolation,),
     "replay-all": (avalanche_plugins.ReplayPlugin,),
@@ -293,7 +293,7 @@ def test_each_kind_has_its_own_weight_of_distillation(name, built):
 )
 def test_memories_have_the_size_of_the_setting(name, attributes, built):
     strategy = built(name, replay_size=30, replay_batch=5)
-    holder = strategy if name in WHOLE else plugins_of(strategy)[0]
+    holder = strategy if name in WHOLE else plugins_of(strategy)[1 if name == "onehead" else 0]
     assert {key: getattr(holder, key) for key in attributes} == attributes
     policy = getattr(holder, "storage_policy", None)
     assert policy is None or policy.max_size == 30
@@ -302,7 +302,7 @@ def test_memories_have_the_size_of_the_setting(name, attributes, built):
 @pytest.mark.parametrize("name", REPLAYING)
 def test_what_the_challenge_allows_to_replay_comes_from_a_memory_of_segmentation(name, built, four):
     (plugin,) = (each for each in plugins_of(built(name)) if isinstance(each, avalanche_plugins.ReplayPlugin))
-    assert type(plugin) is avalanche_plugins.ReplayPlugin
+    assert type(plugin) is (RestingReplay if name == "onehead" else avalanche_plugins.ReplayPlugin)
     assert type(plugin.storage_policy) is SegmentationBuffer
     assert plugin.batch_size is None  # as many of the current task as without replay
     assert plugin.storage_policy._tasks == [SEG]
