@@ -26,6 +26,7 @@ from torch import nn
 from tqdm import tqdm
 
 from benchmarks.folds import FOLDS, Interval, difference, folded, pooled
+from onehead_avl.benchmark import require_right
 from onehead_avl.command import run_command
 from onehead_avl.errors import TrainingError, UsageError
 from onehead_avl.evaluation.intervals import count
@@ -33,7 +34,7 @@ from onehead_avl.kinds.kind import Metric
 from onehead_avl.model.saved import load_model
 from onehead_avl.report.table import layout_table
 from onehead_avl.runs.config import Config, Resolved
-from onehead_avl.runs.identity import Identities
+from onehead_avl.runs.identity import Identities, other_results
 from onehead_avl.runs.plan import record_in
 from onehead_avl.runs.run import run
 from onehead_avl.runs.stages import STAGES
@@ -72,7 +73,8 @@ def main() -> None:
 
 
 def _note_recipe(folder: Path, options: Sequence[str]) -> None:
-    """Keep the options with which a folder is made, and refuse others."""
+    """Keep the options with which a folder is made, and refuse others and wrong ones."""
+    require_right(Config.from_arguments(options))
     file = folder / RECIPE
     folder.mkdir(parents=True, exist_ok=True)
     if not file.exists():
@@ -100,8 +102,10 @@ def _place(folder: Path, seed: int, fold: int) -> Path:
 
 def _run_all(folder: Path, jobs: int) -> None:
     """Do the runs that did not end yet, several at a time, and say how far they are."""
-    runs = _runs(_config(folder))
-    waiting = [run for run in runs if not record_in(_place(folder, *run))]
+    config = _config(folder)
+    runs = _runs(config)
+    waiting = [run for run in runs if record_in(_place(folder, *run)) is None]
+    _refuse_others(config, folder, [run for run in runs if run not in waiting])
     failed = []
     with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(runs), initial=len(runs) - len(waiting), unit="run") as bar:
         for (seed, fold), status in zip(waiting, pool.map(partial(_process, folder), waiting), strict=True):
@@ -110,6 +114,18 @@ def _run_all(folder: Path, jobs: int) -> None:
                 failed.append(f"{_place(folder, seed, fold)}.log")
     if failed:
         raise TrainingError(f"{len(failed)} runs failed; the reasons stand in {', '.join(failed)}")
+
+
+def _refuse_others(config: Resolved, folder: Path, ended: Sequence[tuple[int, int]]) -> None:
+    """Refuse to go on beside results of another program or of other data."""
+    stream = read_stream(config.placed(), lambda line: None) if ended else None
+    for seed, fold in ended:
+        assert stream is not None
+        record = record_in(place := _place(folder, seed, fold))
+        assert record is not None
+        now = Identities(folded(stream, fold)).of(config.but(seeds=(seed,)))
+        if changed := other_results(record.depends_on, now):
+            raise UsageError(f"{place}: holds results of before {', '.join(changed)} changed; choose another folder")
 
 
 def _process(folder: Path, run: tuple[int, int]) -> int:

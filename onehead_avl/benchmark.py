@@ -18,13 +18,22 @@ from strategies.named import problems_of
 def main() -> None:
     """Run a strategy, or compare several, or only look at a stream."""
     config = Config.from_arguments()
-    _, wrong = options_of([*config.strategy, *config.imported], config.set)
-    require_sound(config, [problem for name in config.strategy for problem in problems_of(name)] + wrong)
+    require_right(config)
     folder = config.output or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
 
     may_hold = "config.json" if config.is_comparison or config.resume else None
     with _claimed(folder, may_hold=None if config.check else may_hold):
         _run(config.but(output=folder), folder)
+
+
+def require_right(config: Config) -> None:
+    """Refuse a configuration of which something is wrong by itself.
+
+    Raises:
+        UsageError: Something is; all of it is named.
+    """
+    _, wrong = options_of([*config.strategy, *config.imported], config.set)
+    require_sound(config, [problem for name in config.strategy for problem in problems_of(name)] + wrong)
 
 
 def _run(config: Config, folder: Path) -> None:

@@ -36,7 +36,7 @@ def validate(monkeypatch, capsys, shared_mini_root):
     return validate
 
 
-def test_each_fold_is_learned_once_and_recipes_are_compared_on_all_images(validate, tmp_path):
+def test_each_fold_is_learned_once_and_recipes_are_compared_on_all_images(validate, tmp_path, monkeypatch):
     for name, strategy in (("a", "naive"), ("b", "from-scratch")):
         status, out, err = validate(tmp_path / name, *validate.options, "--order", "det", "cls", "--strategy", strategy)
         assert status == 0, err
@@ -58,6 +58,11 @@ def test_each_fold_is_learned_once_and_recipes_are_compared_on_all_images(valida
     shown = next(line for line in out.splitlines() if line.startswith("cls at the end Top1"))
     assert float(shown.split()[5]) == pytest.approx(right / sum(sizes[0]), abs=1e-4)
 
+    monkeypatch.setattr("onehead_avl.runs.identity.digest_of_code", lambda: "another program")
+    status, _, err = validate(tmp_path / "a", *validate.options, "--order", "det", "cls", "--strategy", "naive")
+    assert status == 2
+    assert "holds results of before the program changed; choose another folder" in err
+
     status, out, err = validate(tmp_path / "a", tmp_path / "b")
     assert status == 0, err
     rows = [line.split() for line in out.split("against")[1].splitlines() if line.startswith("det")]
@@ -75,6 +80,13 @@ def test_a_folder_is_of_one_recipe(validate, tmp_path):
     assert status == 2
     assert "is of other options, --strategy naive" in err
     assert validate.done == []
+
+
+def test_wrong_options_are_refused_before_anything_is_written(validate, tmp_path):
+    status, _, err = validate(tmp_path / "a", "--", "--strategy", "replays")
+    assert status == 2
+    assert "unknown strategy 'replays'" in err
+    assert not (tmp_path / "a").exists()
 
 
 @pytest.mark.parametrize(
