@@ -249,12 +249,31 @@ def test_a_repeated_box_of_another_class_stays(found_in, blank, place):
     assert found.labels.tolist() == [2, 1]
 
 
-def test_boxes_that_overlap_by_half_stay(found_in, blank, place):
+def test_boxes_that_overlap_by_less_than_half_stay_where_they_are(found_in, blank, place):
     output = blank(1, 4, 4)
     place(output[0], (1, 1), (0, 0, 24, 24), 0, 0.9)
-    place(output[0], (2, 2), (8, 0, 32, 24), 0, 0.8)  # IoU 16 / 32
+    place(output[0], (2, 2), (9, 0, 31, 24), 0, 0.8)  # IoU 15 / 31
     (found,) = found_in(output, (32, 32))
-    assert len(found.boxes) == 2
+    torch.testing.assert_close(found.boxes, torch.tensor([[0.0, 0, 24, 24], [9, 0, 31, 24]]))
+
+
+def test_a_box_is_at_the_mean_of_those_of_its_class_around_it_weighted_by_their_scores(found_in, blank, place):
+    output = blank(1, 4, 4)
+    place(output[0], (1, 1), (0, 0, 24, 24), 0, 0.8)
+    place(output[0], (1, 2), (4, 0, 28, 24), 0, 0.4)  # IoU 20 / 28
+    place(output[0], (2, 2), (7, 0, 31, 24), 0, 0.2)  # IoU 17 / 31: suppressed, but too far away to have a say
+    place(output[0], (2, 1), (4, 0, 28, 24), 1, 0.6)  # another class
+    (found,) = found_in(output, (32, 32))
+    assert found.scores.tolist() == pytest.approx([0.8, 0.6])
+    expected = torch.tensor([[4 * 0.4 / 1.2, 0, (24 * 0.8 + 28 * 0.4) / 1.2, 24], [4, 0, 28, 24]])
+    torch.testing.assert_close(found.boxes, expected)
+
+
+def test_a_box_without_an_area_is_found_where_it_is(found_in, blank, place):
+    output = blank(1, 4, 4)
+    place(output[0], (1, 1), (40, 8, 56, 24), 0, 0.8)  # out of the image, and clipped to its border
+    (found,) = found_in(output, (32, 32))
+    torch.testing.assert_close(found.boxes, torch.tensor([[32.0, 8.0, 32.0, 24.0]]))
 
 
 def test_at_most_the_hundred_best_are_kept(found_in, blank, place):
