@@ -157,7 +157,7 @@ def test_another_number_of_threads_is_another_baseline(cache, stream, tmp_path, 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"strategy": "from-scratch"}', b'{"version": 3}', b'{"version": 2}'],
+    [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"strategy": "from-scratch"}', b'{"version": 4}', b'{"version": 3}'],
 )
 def test_what_cannot_be_read_is_computed_anew(cache, tmp_path, results, content):
     for file in (tmp_path / "cache").iterdir():

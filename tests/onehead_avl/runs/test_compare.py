@@ -394,7 +394,7 @@ def test_results_of_an_older_version_are_refused_before_any_run(again):
     file = folder / f"naive_{CANONICAL}_seed0" / "results.json"
     content, before = older(file), state(folder)
     answer = command("--strategy", "naive", "lwf", "--seeds", "0", "1")
-    assert_refused(answer, 1, file, "expected results of version 3, found none", "run again in a new folder")
+    assert_refused(answer, 1, file, "expected results of version 4, found none", "run again in a new folder")
     assert file.read_bytes() == content
     assert state(folder) == before
 
@@ -534,6 +534,6 @@ def test_results_of_an_older_version_of_a_run_that_is_not_asked_for_are_refused_
     content = older(file)
     ran.clear()
     answer = train(folder, "--strategy", "naive", "ewc")
-    assert_refused(answer, 1, file, "expected results of version 3, found none")
+    assert_refused(answer, 1, file, "expected results of version 4, found none")
     assert ran == []  # rather than that hours of training end without a comparison
     assert file.read_bytes() == content

@@ -134,7 +134,7 @@ def test_a_network_of_the_command_line_is_built_with_its_options(modules, train_
     assert_the_weights_have_the_values_of_the_results(invoke, folder, "--model", "own_networks:Small")
 
 
-@pytest.mark.parametrize("strategy", ["onehead", "ewc", "replay-all", "derpp", "joint", "lwf"])
+@pytest.mark.parametrize("strategy", ["replay+distillation", "ewc", "replay-all", "derpp", "joint", "lwf"])
 def test_strategies_learn_with_a_network_of_ones_own(strategy, modules, train_own, tmp_path):
     answer = train_own(tmp_path / "run", "--model", "own_networks:Small", "--strategy", strategy)
     assert answer.status == 0, answer.err

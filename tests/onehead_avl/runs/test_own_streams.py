@@ -159,7 +159,7 @@ def test_a_finished_run_of_an_older_version_is_not_continued(own, home, train_ow
     answer = train_own(folder, "--stream", home / "own.yaml", "--resume")
     assert answer.status == 1
     *_, last = answer.err.strip().splitlines()
-    assert last.startswith(f"error: {folder / 'results.json'}: expected results of version 3, found none: ")
+    assert last.startswith(f"error: {folder / 'results.json'}: expected results of version 4, found none: ")
     assert (folder / "results.json").read_text() == content
 
 

@@ -274,7 +274,7 @@ def test_results_that_cannot_be_read_are_an_output_error(tmp_path, content):
         run.results({})
 
 
-@pytest.mark.parametrize(("version", "shown"), [(None, "none"), (2, "2"), (4, "4")])
+@pytest.mark.parametrize(("version", "shown"), [(None, "none"), (3, "3"), (5, "5")])
 def test_results_of_another_version_are_refused_with_what_to_do(tmp_path, results, version, shown):
     run = planned(tmp_path)[0]
     run.begin()
@@ -285,7 +285,7 @@ def test_results_of_another_version_are_refused_with_what_to_do(tmp_path, result
     for read in (lambda: run.results({}), lambda: ended_run(run.folder)):
         with pytest.raises(OutputError) as caught:
             read()
-        assert str(caught.value).startswith(f"{run.folder / RESULTS}: expected results of version 3, found {shown}: ")
+        assert str(caught.value).startswith(f"{run.folder / RESULTS}: expected results of version 4, found {shown}: ")
         assert "run again in a new folder" in str(caught.value)
 
 

@@ -112,7 +112,7 @@ def test_the_stream_is_described_with_the_folder_that_the_images_were_in(trained
 def test_the_results_say_what_was_run(trained):
     found = results(trained[0])
     assert (found["strategy"], found["seed"], found["order"]) == ("replay", 0, ["seg", "det", "cls"])
-    assert (found["version"], found["stream"], found["separate"]) == (3, "challenge", False)
+    assert (found["version"], found["stream"], found["separate"]) == (4, "challenge", False)
     assert [(each["experiences"], each["epochs"]) for each in found["stages"]] == [
         ([name], 1) for name in ("seg", "det", "cls")
     ]
