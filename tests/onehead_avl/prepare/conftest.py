@@ -258,7 +258,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(rest[: 0 if fault in ("cut before", "silence") else (len(rest) + 1) // 2])
             self.wfile.flush()
             if fault in ("stall", "silence"):
-                self.server.over.wait(30)
+                self.server.over.wait(300)
             self.close_connection = True
         else:
             self.wfile.write(rest + bytes(5000 if fault == "too many" else 0))
