@@ -24,7 +24,7 @@ def start(archives, tmp_path):
     running = []
 
     def start(**task):
-        task = {"archives": {k: asdict(each) for k, each in archives.items()}, "arguments": MINI, "patience": 30} | task
+        task = {"archives": {k: asdict(each) for k, each in archives.items()}, "arguments": MINI, "patience": 99} | task
         path = tmp_path / f"task{len(running)}.json"
         path.write_text(json.dumps(task))
         environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
