@@ -30,6 +30,7 @@ from onehead_avl.benchmark import require_right
 from onehead_avl.command import run_command
 from onehead_avl.errors import TrainingError, UsageError
 from onehead_avl.evaluation.intervals import count
+from onehead_avl.evaluation.record import Record
 from onehead_avl.kinds.kind import Metric
 from onehead_avl.model.saved import load_model
 from onehead_avl.report.table import layout_table
@@ -60,6 +61,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time; default: 1")
     parser.add_argument("--run", nargs=2, type=int, metavar=("SEED", "FOLD"), help=argparse.SUPPRESS)
     arguments = parser.parse_args(words[:end])
+    if arguments.jobs < 1:
+        raise UsageError(f"--jobs expects at least 1, got {arguments.jobs}")
     if options and len(arguments.folders) > 1:
         raise UsageError("expected one folder before the options of the benchmark; compare folders without options")
     folder = arguments.folders[0]
@@ -74,7 +77,12 @@ def main() -> None:
 
 def _note_recipe(folder: Path, options: Sequence[str]) -> None:
     """Keep the options with which a folder is made, and refuse others and wrong ones."""
-    require_right(Config.from_arguments(options))
+    config = Config.from_arguments(options)
+    require_right(config)
+    if config.but(seeds=config.seeds[:1]).is_comparison:
+        raise UsageError(
+            "expected one strategy, one order and one value of each hyper-parameter; use a folder for each"
+        )
     file = folder / RECIPE
     folder.mkdir(parents=True, exist_ok=True)
     if not file.exists():
@@ -121,8 +129,7 @@ def _refuse_others(config: Resolved, folder: Path, ended: Sequence[tuple[int, in
     stream = read_stream(config.placed(), lambda line: None) if ended else None
     for seed, fold in ended:
         assert stream is not None
-        record = record_in(place := _place(folder, seed, fold))
-        assert record is not None
+        record = _ended(place := _place(folder, seed, fold))
         now = Identities(folded(stream, fold)).of(config.but(seeds=(seed,)))
         if changed := other_results(record.depends_on, now):
             raise UsageError(f"{place}: holds results of before {', '.join(changed)} changed; choose another folder")
@@ -145,7 +152,14 @@ def _run(config: Resolved, folder: Path, seed: int, fold: int) -> None:
 
 
 def _show(folders: Sequence[Path]) -> None:
-    """Print the values of each folder, and how the first differs from each other one."""
+    """Print the values of each folder, and how the first differs from each other one.
+
+    Raises:
+        UsageError: They are of other data.
+    """
+    for folder in folders[1:]:
+        if _data_of(folder) != _data_of(folders[0]):
+            raise UsageError(f"{folder} is of other data than {folders[0]}; compare folders of the same images")
     measured = [_measured(folder) for folder in folders]
     for folder, metrics in zip(folders, measured, strict=True):
         rows = [["value", "of all images", "95 % interval"]]
@@ -158,6 +172,18 @@ def _show(folders: Sequence[Path]) -> None:
             both = (list(of_seeds[moment].values()) for of_seeds in (measured[0], metrics))
             rows += _rows(moment, difference(*both))
         print(f"\n{folders[0]} against {folder}\n\n{layout_table(rows)}")
+
+
+def _data_of(folder: Path) -> str:
+    """The checksum of the images that the first run of a folder learned and was measured on."""
+    return _ended(_place(folder, *_runs(_config(folder))[0])).depends_on["the data"]
+
+
+def _ended(place: Path) -> Record:
+    record = record_in(place)
+    if record is None:
+        raise UsageError(f"{place}: expected a run that ended, found none; give the options of the benchmark again")
+    return record
 
 
 def _rows(moment: str, values: Mapping[str, tuple[float, Interval]]) -> list[list[str]]:
@@ -188,9 +214,7 @@ def _measured(folder: Path) -> Metrics:
 
 def _networks(config: Resolved, place: Path) -> Iterator[tuple[str, str, nn.Module]]:
     """A name for each moment at which an experience is measured, the experience, and the network of then."""
-    record = record_in(place)
-    if record is None:
-        raise UsageError(f"{place}: expected a run that ended, found none; give the options of the benchmark again")
+    record = _ended(place)
     files = sorted((place / STAGES).iterdir(), key=lambda file: int(file.name.partition("_")[0]))
     networks = [load_model(file).model.to(memory_format=torch.channels_last) for file in files]
     for stage, network in zip(record.stages, networks, strict=True):

@@ -28,8 +28,6 @@ class Isolation(SupervisedPlugin):
             need of it.
     """
 
-    UNSAVED = frozenset(("_layout",))
-
     def __init__(self, layout: Layout, backbone: bool = False) -> None:
         super().__init__()
         self._layout = layout
@@ -41,9 +39,11 @@ class Isolation(SupervisedPlugin):
         if not self._learned:
             return
         model = strategy.model
-        for module in model.children():
-            if not (self._backbone and module is backbone_of(model)):
-                module.requires_grad_(False)
+        backbone = backbone_of(model) if self._backbone else None
+        spared = set() if backbone is None else {id(parameter) for parameter in backbone.parameters()}
+        for parameter in model.parameters():
+            if id(parameter) not in spared:
+                parameter.requires_grad_(False)
         parts = [self._layout.parts[task] for task in sorted(labels_of(strategy.experience))]
         for part in dict.fromkeys(parts):
             model.grow(part)

@@ -70,8 +70,3 @@ def assign(boxes: Tensor, centres: Tensor) -> Tensor:
 def inside(points: Tensor, boxes: Tensor) -> Tensor:
     """``(N, M)`` bool: which of ``(N, 2)`` points lie in which of ``(M, 4)`` boxes."""
     return ((points[:, None] >= boxes[None, :, :2]) & (points[:, None] <= boxes[None, :, 2:])).all(dim=2)
-
-
-def weighted_means(boxes: Tensor, weights: Tensor) -> Tensor:
-    """``(K, 4)`` means of ``(N, 4)`` boxes, one for each row of weights ``(K, N)``, of which some are above zero."""
-    return weights @ boxes / weights.sum(dim=1, keepdim=True)

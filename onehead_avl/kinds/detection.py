@@ -14,7 +14,7 @@ from torchvision.utils import draw_bounding_boxes
 
 from onehead_avl.ignored import ABSENT
 from onehead_avl.kinds.augmentation import colours, cropped_and_flipped
-from onehead_avl.kinds.boxes import assign, boxes_of, cell_centres, inside, weighted_means
+from onehead_avl.kinds.boxes import assign, boxes_of, cell_centres, inside
 from onehead_avl.kinds.coco import CocoMatches, Detections, Truth
 from onehead_avl.kinds.colours import colour_of
 from onehead_avl.kinds.kind import Annotation, Kind, Metric, MetricName, Values
@@ -257,5 +257,7 @@ def detections(logits: Tensor, size: Tensor) -> list[Detections]:
         kept = batched_nms(box, score, label, NMS_IOU)[:MAX_DETECTIONS]
         voting = (box_iou(box[kept], box) >= VOTING_IOU) & (label[kept][:, None] == label)
         voting |= kept[:, None] == torch.arange(len(box), device=box.device)  # also one without an area
-        found.append(Detections(weighted_means(box, voting * score), score[kept], label[kept]))
+        weights = voting * score
+        place = weights @ box / weights.sum(dim=1, keepdim=True)
+        found.append(Detections(place, score[kept], label[kept]))
     return found

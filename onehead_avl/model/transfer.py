@@ -44,11 +44,11 @@ def begin_with(saved: SavedModel, layout: Layout) -> tuple[nn.Module, list[str]]
         for part in known:
             for new, trained in zip(_output(model), _output(old), strict=True):
                 new[_rows(part)] = trained[_rows(before[part.head])]
+    heads = [part.head for part in known]
     for column in old.grown:
-        for part in known:
-            if part.head == column.serves:
-                model.grow(part).load_state_dict(column.state_dict())
-    return model, [part.head for part in known]
+        if column.serves in heads:
+            model.grow(layout.part_of(column.serves)).load_state_dict(column.state_dict())
+    return model, heads
 
 
 def _is_the_same(part: Part, other: Part | None) -> bool:

@@ -97,10 +97,16 @@ def _checklist(prepared: Prepared, record: Record, methods: Sequence[Method]) ->
         latency_ms=latency(network, prepared.stream.layout, prepared.device),
         record=record,
         replayed=None if any(method.unseen for method in methods) else _replayed(prepared.strategy),
-        keeps=", ".join(method.stores for method in methods) or None,
+        keeps=_keeps(methods),
         keeps_allowed=not any(method.breaks for method in methods) if methods else None,
     )
     return tuple(rules)
+
+
+def _keeps(methods: Sequence[Method]) -> str | None:
+    """What methods keep from one experience to the next, and by what the network grows; ``None`` if none is known."""
+    grown = dict.fromkeys(f"the network grows by {method.grows}" for method in methods if method.grows)
+    return ", ".join([*(method.stores for method in methods), *grown]) or None
 
 
 def _methods(name: str) -> Sequence[Method]:

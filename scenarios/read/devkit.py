@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scenarios.read.joined import by_key, name_below
+from scenarios.read.lines import load_lines
 from scenarios.read.splits import called_otherwise, meaning
 from scenarios.samples.findings import LEFT_OUT, Fault, Finding, Notes, shown
 from scenarios.samples.folders import list_files, list_visible, require_folder, walk
@@ -147,17 +148,8 @@ def load_list(path: Path) -> dict[str, list[int]]:
     Raises:
         Fault: The list cannot be read, is no text, or has a name that no image here can have.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise Fault(path, f"the list cannot be read ({error.strerror}); put it there") from error
-    except ValueError as error:
-        raise Fault(path, f"expected text, found something else ({error}); replace the file") from error
     names: dict[str, list[int]] = {}
-    for number, line in enumerate(lines, start=1):
-        name = line.strip()
-        if not name:
-            continue
+    for number, name in load_lines(path):
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise Fault(path, f"line {number}: expected the name of an image, found {shown(name)}; correct it")
         names.setdefault(name, []).append(number)

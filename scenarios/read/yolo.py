@@ -9,12 +9,12 @@ from pathlib import Path
 
 from scenarios.read.boxes import sample_of
 from scenarios.read.joined import by_key
+from scenarios.read.lines import load_lines
 from scenarios.read.yolo_places import (
     description_at,
     descriptions_at,
     listings_of,
     load_description,
-    load_lines,
     names_of,
     text_of,
 )

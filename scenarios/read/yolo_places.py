@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from scenarios.read.lines import load_lines
 from scenarios.read.splits import called_otherwise, meaning
 from scenarios.samples.findings import LEFT_OUT, Fault, Finding, Notes, shown
 from scenarios.samples.folders import list_files, require_folder, walk
@@ -223,21 +224,6 @@ def _listed(path: Path, content: Mapping[str, Any], file: Path, split: str, find
         findings += unread(folder, others, f"that {path.name} lists neither for train nor for val")
     texts = [text for image in found if os.path.isfile(text := text_of(path, image))]
     return Listing(list(found), texts)
-
-
-def load_lines(file: Path) -> list[tuple[int, str]]:
-    """Return the lines of a file that are not empty, with their numbers from 1.
-
-    Raises:
-        Fault: It cannot be read, or is no text.
-    """
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise Fault(file, f"the file cannot be read ({error.strerror}); check it") from error
-    except ValueError as error:
-        raise Fault(file, f"expected text, found something else ({error}); replace the file") from error
-    return [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
 def _find(path: Path, content: Mapping[str, Any], file: Path, name: str) -> Path | None:

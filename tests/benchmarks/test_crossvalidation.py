@@ -7,6 +7,7 @@ import pytest
 from benchmarks import crossvalidation
 from benchmarks.folds import folded
 from onehead_avl.command import run_command
+from onehead_avl.evaluation.record import Record
 
 TINY = ("--backbone-weights", "none", "--image-size", "64", "--epochs", "1", "--batch-size", "4", "--replay-batch", "2")
 
@@ -89,10 +90,34 @@ def test_wrong_options_are_refused_before_anything_is_written(validate, tmp_path
     assert not (tmp_path / "a").exists()
 
 
+def test_runs_that_fail_are_named_with_their_logs_and_nothing_is_shown(validate, tmp_path, monkeypatch):
+    monkeypatch.setattr(crossvalidation, "_process", lambda folder, run: int(run == (0, 1)))
+    status, out, err = validate(tmp_path / "a", *validate.options, "--strategy", "naive")
+    assert (status, out) == (1, "")
+    assert err.endswith(f"1 runs failed; the reasons stand in {tmp_path / 'a' / 'seed0_fold1'}.log\n")
+
+
+def test_folders_of_other_data_are_not_compared(validate, tmp_path):
+    for name, data in (("a", "some"), ("b", "others")):
+        place = tmp_path / name / "seed0_fold0"
+        place.mkdir(parents=True)
+        (tmp_path / name / "recipe.json").write_text('["--strategy", "naive"]')
+        (place / "results.json").write_text(
+            json.dumps(Record("naive", {}, 0, "mine", (), (), (), depends_on={"the data": data}).as_json())
+        )
+    status, _, err = validate(tmp_path / "a", tmp_path / "b")
+    assert status == 2
+    assert f"{tmp_path / 'b'} is of other data than {tmp_path / 'a'}" in err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("a",), "found no recipe.json"),
+        (("a", "--jobs", "0"), "--jobs expects at least 1, got 0"),
+        (("a", "--", "--strategy", "naive", "replay"), "expected one strategy"),
+        (("a", "--", "--strategy", "ewc", "--set", "ewc.lambda=1,2"), "one value of each hyper-parameter"),
+        (("a", "--", "--order", "all"), "one order"),
         (("a", "b", "--", "--strategy", "naive"), "expected one folder before the options"),
     ],
 )

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from onehead_avl.kinds.boxes import assign, boxes_of, cell_centres, inside, weighted_means
+from onehead_avl.kinds.boxes import assign, boxes_of, cell_centres, inside
 
 CPU = torch.device("cpu")
 GRID = cell_centres(4, 6, CPU)  # 32 x 48 pixels
@@ -92,10 +92,3 @@ def test_several_tiny_boxes_each_get_their_own_cell():
     assigned = assign(boxes, GRID)
     assert cells_of(assigned, 0) == [(0, 0)]
     assert cells_of(assigned, 1) == [(3, 5)]
-
-
-def test_weighted_means_by_hand():
-    boxes = torch.tensor([[0.0, 0, 10, 10], [4, 0, 14, 10], [100, 100, 110, 110]])
-    weights = torch.tensor([[3.0, 1, 0], [0, 0, 0.5]])
-    torch.testing.assert_close(weighted_means(boxes, weights), torch.tensor([[1.0, 0, 11, 10], [100, 100, 110, 110]]))
-    assert weighted_means(boxes[:0], weights[:0, :0]).shape == (0, 4)

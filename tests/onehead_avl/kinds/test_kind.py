@@ -251,6 +251,9 @@ def test_a_kind_of_one_metric_is_measured_by_it_and_one_of_two_by_both_together(
     assert type(both) is Together
     assert both.names == ("Images", "Mean", "Range")
     assert [value.higher_is_better for value in Plain().metrics] == [True, True, False]
+    assert both.mistakes() == {}
+    both.metrics[0].mistakes = lambda: {"missed": 0.5}
+    assert both.mistakes() == {"missed": 0.5}
 
 
 def test_a_kind_that_says_nothing_else_starts_from_zero_and_has_no_classes():

@@ -148,5 +148,5 @@ def test_a_list_that_is_called_otherwise_is_noted_and_two_are_refused(year):
 
 
 def test_a_missing_list_is_refused(tmp_path):
-    with pytest.raises(Fault, match=r"train\.txt: the list cannot be read \(No such file"):
+    with pytest.raises(Fault, match=r"train\.txt: the file cannot be read \(No such file"):
         load_list(tmp_path / "train.txt")
