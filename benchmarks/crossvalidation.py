@@ -204,7 +204,7 @@ def _measured(folder: Path) -> Metrics:
     metrics: Metrics = {}
     for seed, fold in tqdm(_runs(config), desc=f"measuring {folder}", leave=False):
         held_out = folded(stream, fold)
-        for moment, name, network in _networks(config, _place(folder, seed, fold)):
+        for moment, name, network in _networks(_place(folder, seed, fold)):
             task = stream.task(name)
             part, experience = stream.layout.parts[task], held_out.experiences[task]
             metric = metrics.setdefault(moment, {}).setdefault(seed, part.kind.metric(part.classes))
@@ -212,7 +212,7 @@ def _measured(folder: Path) -> Metrics:
     return metrics
 
 
-def _networks(config: Resolved, place: Path) -> Iterator[tuple[str, str, nn.Module]]:
+def _networks(place: Path) -> Iterator[tuple[str, str, nn.Module]]:
     """A name for each moment at which an experience is measured, the experience, and the network of then."""
     record = _ended(place)
     files = sorted((place / STAGES).iterdir(), key=lambda file: int(file.name.partition("_")[0]))

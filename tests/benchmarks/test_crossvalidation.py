@@ -3,11 +3,13 @@ import sys
 from functools import partial
 
 import pytest
+import torch
 
 from benchmarks import crossvalidation
 from benchmarks.folds import folded
 from onehead_avl.command import run_command
 from onehead_avl.evaluation.record import Record
+from onehead_avl.model.saved import load_model
 
 TINY = ("--backbone-weights", "none", "--image-size", "64", "--epochs", "1", "--batch-size", "4", "--replay-batch", "2")
 
@@ -52,6 +54,15 @@ def test_each_fold_is_learned_once_and_recipes_are_compared_on_all_images(valida
     # Pooled by hand: Top-1 of all images is the mean of the folds', weighted by their images.
     scores = [fold["stages"][-1]["scores"]["cls"]["Top1"] for fold in folds]
     right = sum(score * val for score, (_, val) in zip(scores, sizes, strict=True))
+
+    place = tmp_path / "a" / "seed0_fold1"
+    networks = {moment: network for moment, _, network in crossvalidation._networks(place)}
+    assert list(networks) == ["det after its stage", "cls after its stage", "det at the end", "cls at the end"]
+    for moment, file in zip(networks, ["stages/1_det", "stages/2_cls", "model", "model"], strict=True):
+        expected = load_model(place / f"{file}.safetensors").model.state_dict()
+        assert all(torch.equal(value, expected[name]) for name, value in networks[moment].state_dict().items())
+    weights = [networks[moment].last.weight for moment in ("det after its stage", "det at the end")]
+    assert not torch.equal(*weights)
 
     status, out, err = validate(tmp_path / "a", *validate.options, "--order", "det", "cls", "--strategy", "naive")
     assert status == 0, err

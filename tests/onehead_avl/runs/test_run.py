@@ -11,7 +11,9 @@ from PIL import Image
 from onehead_avl.evaluation.record import Record
 from onehead_avl.model.saved import load_model
 from onehead_avl.runs.config import Config
+from onehead_avl.runs.summary import _keeps
 from scenarios.description import read_description
+from strategies.named import parts_of
 
 FILES = {
     *("config.json", "stream.yaml", "results.json", "training_results.csv", "eval_results.csv", "metrics.csv"),
@@ -506,3 +508,12 @@ def test_what_mistakes_cost_is_told_of_detection_alone_and_adds_up_to_no_more_th
     assert all(0 <= cost <= 1 - final for cost in told["det"].values())
     assert sum(told["det"].values()) > 0
     assert "lost to mistakes" in (folder / "tables.txt").read_text()
+
+
+def test_the_checklist_says_what_methods_keep_and_once_by_what_the_network_grows():
+    assert _keeps(parts_of("naive")) == "nothing"
+    assert _keeps(parts_of("isolation")) == "nothing, the network grows by channels of neck and head"
+    assert _keeps(parts_of("onehead+isolation")) == (
+        "segmentation samples, the previous model, nothing, the network grows by channels of neck and head"
+    )
+    assert _keeps(()) is None
