@@ -25,15 +25,24 @@ class FPN(nn.Module):
     Lin et al., "Feature Pyramid Networks for Object Detection", CVPR 2017, without the outputs at strides 16 and 32
     and the smoothing convolutions that a single-resolution head has no use for; in their stead, the coarser features
     are upsampled bilinearly, which leaves no blocks.
+
+    What the image shows as a whole says which of the coarsest channels count: the mean of the coarsest features gates
+    them, as in the segmentation head of Howard et al., "Searching for MobileNetV3", ICCV 2019.
+
+    Args:
+        in_channels: Of the backbone's features, from fine to coarse.
+        channels: Of what comes out.
     """
 
     def __init__(self, in_channels: list[int], channels: int) -> None:
         super().__init__()
         self.lateral = nn.ModuleList(nn.Conv2d(n, channels, 1) for n in in_channels)
+        self.gate = nn.Conv2d(in_channels[-1], channels, 1)
 
     def forward(self, features: list[Tensor]) -> Tensor:
         """Merge features from fine to coarse into ``(B, channels, H/8, W/8)``."""
         *finer, merged = (lateral(feature) for lateral, feature in zip(self.lateral, features, strict=True))
+        merged = merged * self.gate(features[-1].mean(dim=(2, 3), keepdim=True)).sigmoid()
         for feature in reversed(finer):
             merged = feature + interpolate(merged, size=feature.shape[-2:], mode="bilinear", align_corners=False)
         return merged

@@ -23,7 +23,7 @@ from onehead_avl.system.importing import call_attribute
 
 _KEY = "onehead_avl"
 
-VERSION = 2
+VERSION = 3
 """Of the description in the file; files of other versions are refused."""
 
 

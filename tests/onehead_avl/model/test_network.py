@@ -2,6 +2,7 @@ import pytest
 import torch
 import torchvision
 from torch import nn
+from torch.nn.functional import interpolate
 
 from onehead_avl.errors import UsageError, WeightsError
 from onehead_avl.kinds.detection import detections, split
@@ -75,9 +76,9 @@ def test_the_head_is_one_branch_of_three_convolutions(network):
     assert convolutions[-1].out_channels == FULL.channels
 
 
-def test_the_neck_is_one_layer_of_lateral_convolutions(network):
+def test_the_neck_is_one_layer_of_lateral_convolutions_and_their_gate(network):
     convolutions = [module for module in network.neck.modules() if isinstance(module, nn.Conv2d)]
-    assert len(convolutions) == 3
+    assert len(convolutions) == 3 + 1
     assert {module.kernel_size for module in convolutions} == {(1, 1)}
 
 
@@ -86,9 +87,25 @@ def test_the_neck_sums_all_resolutions_from_coarse_to_fine():
     for lateral, weight in zip(neck.lateral, (1.0, 10.0, 100.0), strict=True):
         nn.init.constant_(lateral.weight, weight)
         nn.init.zeros_(lateral.bias)
+    nn.init.zeros_(neck.gate.weight)
+    nn.init.constant_(neck.gate.bias, 100)  # open
     merged = neck([torch.ones(1, 1, 4, 4), torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]), torch.tensor([[[[5.0]]]])])
     ways = (0, 0.25, 0.75, 1)  # bilinear, from the centre of one coarse cell to that of the next
     assert merged[0, 0].tolist() == [[511 + 20 * down + 10 * right for right in ways] for down in ways]
+
+
+@torch.no_grad()
+def test_the_mean_of_the_coarsest_features_gates_them():
+    torch.manual_seed(0)
+    neck = FPN([4, 8], 16)
+    fine, coarse = torch.randn(2, 4, 16, 16), torch.randn(2, 8, 8, 8)
+    first, second = neck.lateral
+    nn.init.zeros_(first.weight)
+    nn.init.zeros_(first.bias)
+    weight, bias = neck.gate.weight[:, :, 0, 0], neck.gate.bias
+    gates = 1 / (1 + torch.exp(-(coarse.flatten(2).mean(dim=2) @ weight.T + bias)))
+    wanted = interpolate(second(coarse) * gates[:, :, None, None], (16, 16), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(neck([fine, coarse]), wanted)
 
 
 def test_every_parameter_learns(network):
@@ -220,6 +237,7 @@ def test_a_network_that_grew_is_still_one_neck_and_one_branch_of_three_layers():
         narrow, wide = slice(16 * i, 16 * (i + 1)), slice(32 * i, 32 * (i + 1))
         for whole, lateral in zip(neck.lateral, own.lateral, strict=True):
             whole.weight[narrow], whole.bias[narrow] = lateral.weight, lateral.bias
+        neck.gate.weight[narrow], neck.gate.bias[narrow] = own.gate.weight, own.gate.bias
         depthwise.weight[narrow] = head[0].weight
         pointwise.weight[wide, narrow] = head[1].weight
         norm.weight[wide], norm.bias[wide] = head[2].weight, head[2].bias
