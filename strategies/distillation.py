@@ -1,10 +1,10 @@
 """Distillation that understands the outputs: each experience's part is kept in the way of its kind.
 
 The teacher is the model as it was before the current experience, and what it taught is asked of the current images,
-as in "Learning without Forgetting" (Li and Hoiem, ECCV 2016): no old sample is needed. An experience of which samples
-are replayed is distilled on these alone: what the teacher guesses of other images hinders the new experience more than
-it helps. Experiences that share a part of the output are distilled as one. ImageNet is the first that a pretrained
-backbone learned, and what it knows of classes is worth keeping for what is to come.
+as in "Learning without Forgetting" (Li and Hoiem, ECCV 2016): no old sample is needed. Where old samples are replayed,
+they are asked about too, but not alone: a network keeps what it knows of images in general by what it says of such that
+it has not learned by heart. Experiences that share a part of the output are distilled as one. ImageNet is the first
+that a pretrained backbone learned, and what it knows of classes is worth keeping for what is to come.
 """
 
 import copy
@@ -84,16 +84,12 @@ class Distillation(SupervisedPlugin):
 
         As all losses, they are computed in float32, whatever the outputs' type.
         """
-        heads = self._heads()
-        features, wanted = _asked(teacher, strategy, with_output=bool(heads))
+        parts = self._parts()
+        features, wanted = _asked(teacher, strategy, with_output=bool(parts))
         output = strategy.mb_output.float()
-        for tasks in heads:
-            assert wanted is not None  # as there are heads
-            own = torch.stack([strategy.mb_y.of(task) for task in tasks]).any(dim=0)
-            chosen = own if own.any() else torch.ones_like(own)
-            part = self._layout.parts[tasks[0]]
-            loss = part.kind.distillation(part.of(output[chosen]), part.of(wanted[chosen].float()))
-            yield self._weight(part) * loss
+        for part in parts:
+            assert wanted is not None  # as there are parts
+            yield self._weight(part) * part.kind.distillation(part.of(output), part.of(wanted.float()))
         if self._features_weight and is_pretrained(teacher):
             assert self._features is not None  # the hook of this forward pass has remembered them
             assert features is not None
@@ -106,14 +102,10 @@ class Distillation(SupervisedPlugin):
     def _weight(self, part: Part) -> float:
         return self._weights.get(part.kind.name, 1.0)
 
-    def _heads(self) -> list[list[int]]:
-        """The task labels of what was learned, those that share a part of the output together; none without weight."""
-        heads: dict[str, list[int]] = {}
-        for task in sorted(self._learned):
-            part = self._layout.parts[task]
-            if self._weight(part):
-                heads.setdefault(part.head, []).append(task)
-        return list(heads.values())
+    def _parts(self) -> list[Part]:
+        """The parts of the output that were learned and have a weight; what experiences share is one."""
+        parts = {(part := self._layout.parts[task]).head: part for task in sorted(self._learned)}
+        return [part for part in parts.values() if self._weight(part)]
 
 
 @torch.no_grad()

@@ -57,7 +57,7 @@ _SEGMENTATION = "segmentation samples"
 _PREVIOUS = "the previous model"
 _IMPORTANCE = "importance and old value of every weight"
 _COLUMNS = "channels of neck and head"
-_DISTILLATION = {"segmentation": 0.2, "detection": 2.0, "classification": 1.0, "features": 0.3}
+_DISTILLATION = {"segmentation": 1.0, "detection": 2.0, "classification": 1.0, "features": 0.3}
 
 _METHODS = (
     Method("naive", "fine-tuning on each task in turn", "nothing"),

@@ -27,7 +27,8 @@ class FPN(nn.Module):
     are upsampled bilinearly, which leaves no blocks.
 
     What the image shows as a whole says which of the coarsest channels count: the mean of the coarsest features gates
-    them, as in the segmentation head of Howard et al., "Searching for MobileNetV3", ICCV 2019.
+    them, as in the segmentation head of Howard et al., "Searching for MobileNetV3", ICCV 2019. The gates lie between 0
+    and 2 and begin near 1.
 
     Args:
         in_channels: Of the backbone's features, from fine to coarse.
@@ -42,7 +43,7 @@ class FPN(nn.Module):
     def forward(self, features: list[Tensor]) -> Tensor:
         """Merge features from fine to coarse into ``(B, channels, H/8, W/8)``."""
         *finer, merged = (lateral(feature) for lateral, feature in zip(self.lateral, features, strict=True))
-        merged = merged * self.gate(features[-1].mean(dim=(2, 3), keepdim=True)).sigmoid()
+        merged = merged * 2 * self.gate(features[-1].mean(dim=(2, 3), keepdim=True)).sigmoid()
         for feature in reversed(finer):
             merged = feature + interpolate(merged, size=feature.shape[-2:], mode="bilinear", align_corners=False)
         return merged
@@ -164,12 +165,16 @@ class OneHeadNet(nn.Module):
     def grow(self, part: Part) -> Column:
         """Add a column that serves a part of the output, beside what serves it already.
 
-        The other parts are what they were, bit for bit, as long as nothing but columns of this part changes.
+        The other parts are what they were, bit for bit, as long as nothing but columns of this part changes. Up to its
+        output layer, the column begins as a copy of what the network had before it grew: of an object in an image, the
+        experiences learn much the same.
 
         Returns:
             The column, on the device of the network.
         """
         column = Column(self.backbone.channels, self.width, part).to(self.last.weight.device)
+        column.neck.load_state_dict(self.neck.state_dict())
+        column.head[:-1].load_state_dict(self.head[:-1].state_dict())
         self.columns.append(column.to(memory_format=torch.channels_last))
         return column
 

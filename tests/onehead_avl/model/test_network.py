@@ -88,7 +88,7 @@ def test_the_neck_sums_all_resolutions_from_coarse_to_fine():
         nn.init.constant_(lateral.weight, weight)
         nn.init.zeros_(lateral.bias)
     nn.init.zeros_(neck.gate.weight)
-    nn.init.constant_(neck.gate.bias, 100)  # open
+    nn.init.zeros_(neck.gate.bias)  # gates of 1
     merged = neck([torch.ones(1, 1, 4, 4), torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]), torch.tensor([[[[5.0]]]])])
     ways = (0, 0.25, 0.75, 1)  # bilinear, from the centre of one coarse cell to that of the next
     assert merged[0, 0].tolist() == [[511 + 20 * down + 10 * right for right in ways] for down in ways]
@@ -103,7 +103,7 @@ def test_the_mean_of_the_coarsest_features_gates_them():
     nn.init.zeros_(first.weight)
     nn.init.zeros_(first.bias)
     weight, bias = neck.gate.weight[:, :, 0, 0], neck.gate.bias
-    gates = 1 / (1 + torch.exp(-(coarse.flatten(2).mean(dim=2) @ weight.T + bias)))
+    gates = 2 / (1 + torch.exp(-(coarse.flatten(2).mean(dim=2) @ weight.T + bias)))
     wanted = interpolate(second(coarse) * gates[:, :, None, None], (16, 16), mode="bilinear", align_corners=False)
     torch.testing.assert_close(neck([fine, coarse]), wanted)
 
@@ -247,6 +247,20 @@ def test_a_network_that_grew_is_still_one_neck_and_one_branch_of_three_layers():
 
     images = torch.randn(2, 3, 64, 96)
     torch.testing.assert_close(network(images), one(network.backbone(images)))
+
+
+@torch.no_grad()
+def test_a_column_begins_with_what_the_network_learned_first_but_for_its_output():
+    network = grown_network()
+    old = network.grown[-1]
+    new = network.grow(FULL.part_of("detection"))
+    for ours, theirs in ((new.neck, network.neck), (new.head[:-1], network.head[:-1])):
+        state = theirs.state_dict()
+        assert all(torch.equal(value, state[name]) for name, value in ours.state_dict().items())
+        assert not any(a is b for a in ours.parameters() for b in theirs.parameters())
+    assert 0 < new.head[-1].weight.abs().max() < 0.1
+    assert new.head[-1].bias.abs().max() == 0
+    assert not torch.equal(new.head[1].weight, old.head[1].weight)
 
 
 @torch.no_grad()
