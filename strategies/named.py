@@ -57,7 +57,7 @@ _SEGMENTATION = "segmentation samples"
 _PREVIOUS = "the previous model"
 _IMPORTANCE = "importance and old value of every weight"
 _COLUMNS = "channels of neck and head"
-_DISTILLATION = {"segmentation": 1.0, "detection": 2.0, "classification": 1.0, "features": 0.3}
+_DISTILLATION = {"segmentation": 0.2, "detection": 2.0, "classification": 1.0, "features": 0.3}
 
 _METHODS = (
     Method("naive", "fine-tuning on each task in turn", "nothing"),
@@ -100,7 +100,7 @@ _METHODS = (
         "isolation of neck and head; replay of segmentation samples and distillation hold the backbone",
         f"{_SEGMENTATION}, {_PREVIOUS}",
         paper="after Rusu et al., 2016, and Li and Hoiem, ECCV 2016",
-        options=_DISTILLATION,
+        options=_DISTILLATION | {"segmentation": 1.0},
         grows=_COLUMNS,
         asks=("grow",),
         keeps_samples=True,
