@@ -22,7 +22,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from onehead_avl.kinds.detection import MIN_BOX_SIDE
+from onehead_avl.kinds.detection import MAX_ZOOM_OUT, MIN_BOX_SIDE
 from onehead_avl.model.criterion import MultiTaskLoss
 from onehead_avl.model.input import IMAGENET_MEAN, IMAGENET_STD
 from onehead_avl.model.network import OneHeadNet
@@ -59,13 +59,17 @@ class PlainSet(TrainingSet):
 
 def plain_transform(kind: str, size: int) -> v2.Compose:
     """What the three kinds do to an image."""
-    classified = kind == "classification"
-    crop = v2.RandomResizedCrop((size, size), scale=(0.3 if classified else 0.4, 1.0))
-    colours = v2.TrivialAugmentWide() if classified else v2.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.3)
-    sound = v2.SanitizeBoundingBoxes(MIN_BOX_SIDE, labels_getter=lambda view: (view["labels"], view["crowd"]))
+    sides = (size, size)
+    colours = v2.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.3)
     normal = [v2.ToDtype(torch.float32, scale=True), v2.Normalize(IMAGENET_MEAN, IMAGENET_STD)]
-    only = [sound] if kind == "detection" else []
-    return v2.Compose([crop, v2.RandomHorizontalFlip(), colours, *only, *normal])
+    flip = v2.RandomHorizontalFlip()
+    if kind == "detection":
+        sound = v2.SanitizeBoundingBoxes(MIN_BOX_SIDE, labels_getter=lambda view: (view["labels"], view["crowd"]))
+        zoom = [v2.RandomZoomOut(side_range=(1.0, MAX_ZOOM_OUT)), v2.RandomIoUCrop(), v2.Resize(sides)]
+        return v2.Compose([*zoom, flip, colours, sound, *normal])
+    if kind == "classification":
+        return v2.Compose([v2.RandomResizedCrop(sides, scale=(0.3, 1.0)), flip, v2.TrivialAugmentWide(), *normal])
+    return v2.Compose([v2.RandomResizedCrop(sides, scale=(0.4, 1.0)), flip, colours, *normal])
 
 
 def endless(dataset: AvalancheDataset, workers: int) -> Generator[list, None, None]:

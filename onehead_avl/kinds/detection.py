@@ -13,12 +13,13 @@ from torchvision.transforms import v2
 from torchvision.utils import draw_bounding_boxes
 
 from onehead_avl.ignored import ABSENT
-from onehead_avl.kinds.augmentation import colours, cropped_and_flipped
+from onehead_avl.kinds.augmentation import colours
 from onehead_avl.kinds.boxes import assign, boxes_of, cell_centres, inside
 from onehead_avl.kinds.coco import CocoMatches, Detections, Truth
 from onehead_avl.kinds.colours import colour_of
 from onehead_avl.kinds.kind import Annotation, Kind, Metric, MetricName, Values
 from onehead_avl.kinds.mistakes import mistakes
+from onehead_avl.kinds.object_crop import ObjectCrop
 from onehead_avl.kinds.stride import STRIDE
 from onehead_avl.target import Target
 
@@ -27,6 +28,9 @@ PRIOR = 0.01
 
 MIN_BOX_SIDE = 2.0
 """Boxes cut narrower than this many pixels by a crop are dropped: too little is left of the object."""
+
+MAX_ZOOM_OUT = 2.0
+"""Training images are put on a black canvas of up to this many times their sides."""
 
 SCORE_THRESHOLD = 0.01
 NMS_IOU = 0.5
@@ -189,9 +193,20 @@ class Detection(Kind):
         return (loss + (sure * known).sum()) / sure.sum().clamp(min=1)
 
     def augmentation(self, size: int) -> v2.Transform:
-        """Crop, flip and change colours; boxes that the crop leaves empty go, with their labels and crowd flags."""
-        sound = v2.SanitizeBoundingBoxes(min_size=MIN_BOX_SIDE, labels_getter=_per_box)
-        return cropped_and_flipped(size, 0.4, colours(), sound)
+        """Zoom out of half of the images, crop around objects, flip and change colours.
+
+        Boxes that lose their centre or nearly all of their area go, with their labels and crowd flags.
+        """
+        return v2.Compose(
+            [
+                v2.RandomZoomOut(side_range=(1.0, MAX_ZOOM_OUT)),
+                ObjectCrop(),
+                v2.Resize((size, size), antialias=True),
+                v2.RandomHorizontalFlip(),
+                colours(),
+                v2.SanitizeBoundingBoxes(min_size=MIN_BOX_SIDE, labels_getter=_per_box),
+            ]
+        )
 
     def wrap(self, annotation: Annotation, size: Sequence[int]) -> dict[str, Any]:
         """Make the boxes some of torchvision's."""
