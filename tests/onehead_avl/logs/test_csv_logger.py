@@ -132,7 +132,7 @@ def test_a_periodic_evaluation_lands_in_the_row_of_its_own_epoch(logged, table):
                     is not None
                 )
         assert row["val_accuracy"] == (row["val_Top1_cls"] if exp == 2 else "")
-    assert len({row["val_mIoU_seg"] for row in rows}) > 3  # else a value in a wrong row could not be told
+    assert len({row["val_mIoU_seg"] for row in rows}) > 2  # else a value in a wrong row could not be told
     assert len({row["val_loss"] for row in rows}) == len(rows)
 
 
