@@ -35,6 +35,20 @@ def test_a_crop_holds_the_centre_of_an_object_and_its_box_follows():
     assert len(sizes) > 50
 
 
+@pytest.mark.parametrize("objects", [1, 3, 12])
+def test_crops_are_those_of_torchvision_from_the_same_random_numbers(objects):
+    corner = torch.rand(objects, 2, generator=torch.Generator().manual_seed(objects)) * torch.tensor([100.0, 60.0])
+    boxes = torch.cat([corner, corner + corner.flip(1) / 2 + 1], dim=1)
+    place = tv_tensors.BoundingBoxes(boxes, format="XYXY", canvas_size=(131, 157))
+    for seed in SEEDS:
+        drawn = []
+        for crop in ObjectCrop(), v2.RandomIoUCrop():
+            torch.manual_seed(seed)
+            params = crop.make_params([tv_tensors.Image(torch.zeros(3, 131, 157)), place])
+            drawn.append((params.pop("is_within_crop_area", torch.ones(0)).tolist(), params, torch.rand(1)))
+        assert drawn[0] == drawn[1]
+
+
 def test_an_object_whose_centre_is_cut_away_is_empty():
     emptied = 0
     for _, boxes in crops(*image(80, 120, (0, 0, 30, 20), (90, 60, 120, 80))):
