@@ -8,7 +8,8 @@ that every image is scored by a network that did not see it: 300 images say more
 thread; those that ended are kept, and the same command goes on with the others. ``--order`` with a single experience is
 one stage alone; of several ``--seeds``, values are the mean. Both commands show each value right after the experience's
 own stage and after the last one, with its 95 % interval over images, and the second by how much the first folder
-differs from each other one, on the same images.
+differs from each other one, on the same images. The loss of these images, which is better if it is lower, stands beside
+the metrics: it often tells recipes apart that differ too little for those.
 """
 
 import argparse
@@ -25,13 +26,14 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from benchmarks.folds import FOLDS, Interval, difference, folded, pooled
+from benchmarks.folds import FOLDS, HeldOutLoss, Interval, difference, folded, pooled
 from onehead_avl.benchmark import require_right
 from onehead_avl.command import run_command
 from onehead_avl.errors import TrainingError, UsageError
 from onehead_avl.evaluation.intervals import count
 from onehead_avl.evaluation.record import Record
-from onehead_avl.kinds.kind import Metric
+from onehead_avl.kinds.kind import Metric, Together
+from onehead_avl.model.layout import Part
 from onehead_avl.model.saved import load_model
 from onehead_avl.report.table import layout_table
 from onehead_avl.runs.config import Config, Resolved
@@ -207,9 +209,13 @@ def _measured(folder: Path) -> Metrics:
         for moment, name, network in _networks(_place(folder, seed, fold)):
             task = stream.task(name)
             part, experience = stream.layout.parts[task], held_out.experiences[task]
-            metric = metrics.setdefault(moment, {}).setdefault(seed, part.kind.metric(part.classes))
+            metric = metrics.setdefault(moment, {}).setdefault(seed, _metric(part))
             count(network, EvaluationSet(experience.val, task, config.image_size), part, metric, config.batch_size)
     return metrics
+
+
+def _metric(part: Part) -> Metric:
+    return Together([part.kind.metric(part.classes), HeldOutLoss(part.kind, part.classes)])
 
 
 def _networks(place: Path) -> Iterator[tuple[str, str, nn.Module]]:

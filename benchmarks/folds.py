@@ -5,10 +5,12 @@ from dataclasses import replace
 from random import Random
 
 import numpy
+from torch import Tensor
 
 from onehead_avl.evaluation.intervals import RESAMPLES
 from onehead_avl.evaluation.statistics import percentile_interval
-from onehead_avl.kinds.kind import Metric
+from onehead_avl.kinds.kind import Kind, Metric, MetricName, Values
+from onehead_avl.target import Target
 from scenarios.experience import Experience, Stream
 
 FOLDS = 5
@@ -40,6 +42,39 @@ def _folded(experience: Experience, fold: int, folds: int) -> Experience:
         train=[sample for position, sample in enumerate(samples) if position not in validated],
         val=[sample for position, sample in enumerate(samples) if position in validated],
     )
+
+
+class HeldOutLoss(Metric):
+    """The loss of images that a network did not learn, the mean of each one's by itself: ``loss``.
+
+    It says less of what a network is good for than the metrics do, and is less random: where the twenty objects of a
+    class decide an AP, a difference in the loss is often seen sooner.
+
+    Args:
+        kind: Whose loss it is.
+        classes: Class names in index order.
+    """
+
+    values = (MetricName("loss", higher_is_better=False),)
+
+    def __init__(self, kind: Kind, classes: Sequence[str]) -> None:
+        super().__init__(classes)
+        self._kind = kind
+
+    def count(self, logits: Tensor, target: Target) -> None:
+        """Keep the loss of each image."""
+        self._losses += [self._kind.loss(logits[i : i + 1], target[i]).item() for i in range(len(target))]
+
+    def compute(self, images: Sequence[int]) -> Values:
+        """Compute the mean over some images."""
+        return {"loss": float(numpy.mean([self._losses[image] for image in images]))}
+
+    def clear(self) -> None:
+        """Drop the losses."""
+        self._losses: list[float] = []
+
+    def __len__(self) -> int:
+        return len(self._losses)
 
 
 def mean_over(metrics: Sequence[Metric], images: Sequence[int]) -> dict[str, float]:

@@ -2,7 +2,7 @@ import numpy
 import pytest
 import torch
 
-from benchmarks.folds import FOLDS, difference, folded, mean_over, pooled
+from benchmarks.folds import FOLDS, HeldOutLoss, difference, folded, mean_over, pooled
 from onehead_avl.kinds.classification import TopAccuracy
 from onehead_avl.kinds.kind import kind_of
 from onehead_avl.target import Target
@@ -91,3 +91,26 @@ def test_a_value_that_is_nowhere_measured_is_left_out():
     nothing = {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0).long(), "crowd": torch.zeros(0).bool()}
     metric.count(torch.zeros(1, 6, 4, 4), Target.single(0, (32, 32), nothing))
     assert pooled([metric]) == {}
+
+
+def test_the_loss_of_an_image_does_not_depend_on_the_others_of_its_batch():
+    kind = kind_of("detection")
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, kind.channels(("a", "b")), 8, 8, generator=generator)
+    boxes = [torch.tensor([[4.0, 4.0, 40.0, 40.0], [20.0, 30.0, 60.0, 60.0]])[:number] for number in (2, 1, 0)]
+    targets = [
+        Target.single(
+            0, (64, 64), {"boxes": each, "labels": torch.ones(len(each)).long(), "crowd": torch.zeros(len(each)).bool()}
+        )
+        for each in boxes
+    ]
+    alone = [kind.loss(logits[i : i + 1], target).item() for i, target in enumerate(targets)]
+    metric = HeldOutLoss(kind, ("a", "b"))
+    assert metric.result() == {"loss": None}
+    metric.update(logits[:2], Target.cat(targets[:2]))
+    metric.update(logits[2:], targets[2])
+    assert len(metric) == 3
+    assert metric.compute([0, 2, 2])["loss"] == pytest.approx((alone[0] + 2 * alone[2]) / 3)
+    assert metric.result()["loss"] == pytest.approx(sum(alone) / 3)
+    metric.reset()
+    assert metric.result() == {"loss": None}
