@@ -27,6 +27,7 @@ from strategies.isolation import Isolation
 from strategies.memory import ClassBuffer, ExperienceBuffer, ReservoirBuffer, RestingReplay, segmentation_replay
 from strategies.multitask import MultiTask
 from strategies.named import Option
+from strategies.outlines import Outlines
 from strategies.setting import Setting
 
 Options = Mapping[str, Option]
@@ -61,11 +62,15 @@ def replay(setting: Setting, options: Options, plugin: type[ReplayPlugin] = Repl
 
 
 def onehead(setting: Setting, options: Options) -> Plugins:
-    """The challenge entry: isolation of neck and head, and for the backbone the replay it allows, and distillation."""
+    """The challenge entry: isolation of neck and head, and for the backbone the replay it allows, and distillation.
+
+    What is replayed also teaches detection.
+    """
     return [
         Isolation(setting.layout, backbone=True),
         *replay(setting, options, RestingReplay),
         *distillation(setting, options),
+        Outlines(setting.layout, float(options["outlines"])),
     ]
 
 

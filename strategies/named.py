@@ -97,10 +97,11 @@ _METHODS = (
     ),
     Method(
         "onehead",
-        "isolation of neck and head; replay of segmentation samples and distillation hold the backbone",
+        "isolation of neck and head; replay of segmentation samples and distillation hold the backbone; "
+        "replayed outlines help detection",
         f"{_SEGMENTATION}, {_PREVIOUS}",
-        paper="after Rusu et al., 2016, and Li and Hoiem, ECCV 2016",
-        options=_DISTILLATION | {"segmentation": 1.0},
+        paper="after Rusu et al., 2016, Li and Hoiem, ECCV 2016, and Ghiasi et al., CVPR 2021",
+        options=_DISTILLATION | {"segmentation": 2.0, "outlines": 0.2},
         grows=_COLUMNS,
         asks=("grow",),
         keeps_samples=True,

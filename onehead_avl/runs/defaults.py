@@ -31,7 +31,7 @@ class Defaults:
 
 REAL = Defaults(
     "imagenet",
-    epochs={"segmentation": 30, "detection": 40, "classification": 20},
+    epochs={"segmentation": 40, "detection": 40, "classification": 20},
     other_epochs=30,
     image_size=320,
     batch_size=16,

@@ -90,6 +90,7 @@ def unaugmented(monkeypatch) -> None:
     """Without augmentation a picture can be recognised by its pixels."""
     for name in KINDS:
         monkeypatch.setattr(type(kind_of(name)), "augmentation", lambda kind, size: dict)
+    monkeypatch.setattr("strategies.outlines.PASTED", 0)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from strategies.memory import RestingReplay, SegmentationBuffer
 from strategies.multitask import MultiTask
 from strategies.named import STRATEGIES
 from strategies.optimisation import FreshViews, Optimisation
+from strategies.outlines import Outlines
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:No loggers specified",
@@ -54,7 +55,7 @@ PLUGINS = {
     "naive": (),
     "from-scratch": (FromScratchTrainingPlugin,),
     "replay": (avalanche_plugins.ReplayPlugin,),
-    "onehead": (Isolation, avalanche_plugins.ReplayPlugin, Distillation),
+    "onehead": (Isolation, avalanche_plugins.ReplayPlugin, Distillation, Outlines),
     "distillation": (Distillation,),
     "isolation": (Isolation,),
     "replay-all": (avalanche_plugins.ReplayPlugin,),
@@ -273,7 +274,7 @@ def test_options_reach_the_method(name, option, value, attribute, built):
 @pytest.mark.parametrize("name", ["distillation", "onehead"])
 def test_each_kind_has_its_own_weight_of_distillation(name, built):
     weights = [f"{name}.{kind}={number}" for number, kind in enumerate(KINDS, start=3)]
-    plugin = plugins_of(built(name, *weights, f"{name}.features=6"))[-1]
+    plugin = plugins_of(built(name, *weights, f"{name}.features=6"))[PLUGINS[name].index(Distillation)]
     assert plugin._weights == {"segmentation": 3, "detection": 4, "classification": 5}
     assert plugin._features_weight == 6
 

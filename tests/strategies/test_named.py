@@ -126,9 +126,9 @@ def test_what_has_no_name_of_its_own_is_no_baseline(name):
     assert not is_baseline(name)
 
 
-@pytest.mark.parametrize("name", ["distillation", "onehead"])
-def test_every_kind_with_a_name_has_a_weight_of_distillation(name):
-    assert set(STRATEGIES[name].options) == {*KINDS, "features"}
+@pytest.mark.parametrize(("name", "others"), [("distillation", {"features"}), ("onehead", {"features", "outlines"})])
+def test_every_kind_with_a_name_has_a_weight_of_distillation(name, others):
+    assert set(STRATEGIES[name].options) == {*KINDS} | others
 
 
 def test_parts_are_in_the_order_of_the_name():
