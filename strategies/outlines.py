@@ -76,6 +76,7 @@ class Outlines(SupervisedPlugin):
         found = [outlined(strategy.mb_x[row], target.parts["mask"][row], classes) for row in rows]
         annotated = Target.cat([Target.single(detection, each.pixels.shape, each.annotation) for each in found])
         # A class that no mask can show is not annotated, which is not to say that it is not there.
+        # The channels of the classes are the last.
         learning = torch.ones(len(part.channels), dtype=torch.bool, device=strategy.mb_x.device)
         of_classes = learning[-len(part.classes) :]
         of_classes[:] = False

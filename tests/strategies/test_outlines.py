@@ -111,25 +111,59 @@ def test_a_class_that_no_mask_can_show_learns_nothing_from_replayed_images(pasti
     assert (of_channels[0] == 0).all()
 
 
-def test_objects_are_pasted_into_current_images_and_annotated_there(pasting):
+def test_objects_are_pasted_into_current_images_and_annotated_there(pasting, monkeypatch):
+    monkeypatch.setattr("onehead_avl.kinds.outlined.PASTED_SIDES", (0.6, 0.9))  # none becomes too small
     pasting(1)
     torch.manual_seed(0)
-    targets = (current([2, 2, 20, 20]), current(), replayed(), current())
-    strategy = minibatch(*targets).step(Outlines(LAYOUT, 0.5))
+    strategy = minibatch(current([2, 2, 20, 20]), current(), replayed(), current())
+    before = strategy.mb_x
+    strategy.step(Outlines(LAYOUT, 0.5))
     for row in (0, 1, 3):
-        pixels = strategy.mb_x[row]
+        outside = strategy.mb_x[row].clone()
+        assert outside.max() > 0.9
         new = [(box, label) for box, label in annotated(strategy.mb_y, row) if label != 1]
-        assert pixels.max() > 0.9
-        assert {label for _, label in new} <= {0, 2}
-        outside = pixels.clone()
+        assert [label for _, label in new] == [2, 0]  # in the order of the masks' classes
         for (x1, y1, x2, y2), _ in new:
             outside[:, int(y1) - 1 : int(y2) + 2, int(x1) - 1 : int(x2) + 2] = 0
-        if len(new) == 2:  # none was too small
-            assert (outside == 0).all()
-    assert any(len(annotated(strategy.mb_y, row)) >= 2 for row in (0, 1, 3))
+        assert (outside == 0).all()
     assert strategy.mb_y.task.tolist() == [DET, DET, SEG, DET]
     assert torch.equal(strategy.mb_y.parts["mask"][2], replayed().parts["mask"][0])
     assert (strategy.mb_x[2] == 1).all()
+    assert (before[[0, 1, 3]] == 0).all()
+
+
+def test_objects_of_all_replayed_images_are_pasted_of_one_into_each_current_image(pasting, monkeypatch):
+    monkeypatch.setattr("onehead_avl.kinds.outlined.PASTED_SIDES", (0.6, 0.9))
+    pasting(1)
+    torch.manual_seed(0)
+    masks = [torch.zeros(SIZE, SIZE, dtype=torch.uint8) for _ in range(2)]
+    for mask, value in zip(masks, (1, 3), strict=True):
+        mask[10:50, 10:50] = value
+    strategy = minibatch(*[current() for _ in range(20)], *[seen(SEG, mask=mask) for mask in masks])
+    strategy.step(Outlines(LAYOUT, 0.5))
+    labels = [[label for _, label in annotated(strategy.mb_y, row)] for row in range(20)]
+    assert sorted({tuple(each) for each in labels}) == [(0,), (2,)]
+
+
+def test_every_segmentation_experience_that_is_replayed_gives_examples_with_its_own_classes(pasting):
+    pasting(0)
+    parts = [
+        (name, name, kind_of("segmentation"), classes) for name, classes in (("a", ("x", "dog")), ("b", ("cat", "y")))
+    ]
+    layout = layout_of_heads([*parts, ("det", "det", kind_of("detection"), ("dog", "cat"))])
+    mask = torch.full((SIZE, SIZE), 255, dtype=torch.uint8)
+    mask[:, :32], mask[:, 40:] = 0, 1
+    target = Target.cat([Target.single(task, (SIZE, SIZE), {"mask": mask}) for task in (0, 1)])
+    target = Target.cat([target, current().clone()])
+    target.task[2] = 2
+    strategy = Strategy(torch.zeros(3, 3, SIZE, SIZE), target, task=2)
+    plugin = Outlines(layout, 1.0)
+    plugin.before_forward(strategy)
+    found = [
+        (each.rows, each.target.parts["boxes"].tolist(), each.target.parts["labels"].tolist())
+        for each in plugin._examples
+    ]
+    assert found == [([0], [[[40, 0, 64, 64]]], [[0]]), ([1], [[[0, 0, 32, 64]]], [[1]])]
 
 
 def test_about_half_of_the_current_images_are_pasted_into():

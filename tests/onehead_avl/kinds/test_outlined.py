@@ -94,6 +94,16 @@ def test_what_is_pasted_is_where_its_box_says_and_all_else_stays(seed):
     assert (image == 0.25).all()
 
 
+def test_boxes_follow_in_images_that_are_no_squares(monkeypatch):
+    monkeypatch.setattr("onehead_avl.kinds.outlined.PASTED_SIDES", (0.51, 0.51))
+    mask = torch.zeros(30, 100, dtype=torch.uint8)
+    mask[5:25, 20:80] = 1
+    objects = outlined(torch.ones(3, 30, 100), mask, {1: 0})
+    new, annotation = pasted(torch.zeros(3, 30, 100), NOTHING, objects)
+    on = (new > 0.5).all(dim=0)
+    assert torch.allclose(masks_to_boxes(on[None]) + torch.tensor([0, 0, 1, 1]), annotation["boxes"], atol=1.0)
+
+
 def test_pasting_draws_another_place_and_size_each_time_and_the_same_from_the_same_seed():
     objects = white(mask_of((2, 10, 16, 60, 50)), {2: 0})
     image = torch.zeros(3, SIZE, SIZE)
