@@ -31,6 +31,7 @@ LAYERS = (
     "onehead_avl.command",
     "onehead_avl.benchmark",
     "onehead_avl.evaluate",
+    "onehead_avl.predict",
     "onehead_avl.prepare.__main__",
 )
 

@@ -101,6 +101,11 @@ class Classification(Kind):
         sure = f" {float(shown['probabilities'][label]):.0%}" if "probabilities" in shown else ""
         return captioned(image, f"{classes[label]}{sure}", colour_of(label + 1))
 
+    def as_json(self, prediction: Annotation, classes: Sequence[str], image_id: int) -> dict[str, Any]:
+        """Tell the likeliest class, and the probability of each."""
+        values = prediction["probabilities"].tolist()
+        return {"class": classes[int(prediction["label"])], "probabilities": dict(zip(classes, values, strict=True))}
+
     def classes_in(self, annotation: Annotation, classes: Sequence[str]) -> set[int]:
         """The class of the image."""
         return {int(annotation["label"])}

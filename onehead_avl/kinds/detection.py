@@ -15,6 +15,7 @@ from torchvision.utils import draw_bounding_boxes
 from onehead_avl.ignored import ABSENT
 from onehead_avl.kinds.augmentation import colours
 from onehead_avl.kinds.boxes import assign, boxes_of, cell_centres, inside
+from onehead_avl.kinds.caption import captioned
 from onehead_avl.kinds.coco import CocoMatches, Detections, Truth
 from onehead_avl.kinds.colours import colour_of
 from onehead_avl.kinds.kind import Annotation, Kind, Metric, MetricName, Values
@@ -43,6 +44,7 @@ MAX_DETECTIONS = 100
 
 _BOX_CHANNELS = 5  # four parameters and the confidence
 _SHOWN_SCORE = 0.3  # boxes below it would cover a drawing
+_SHOWN_BOXES = 10  # and so would more than these
 
 
 class CocoAP(Metric):
@@ -214,20 +216,36 @@ class Detection(Kind):
         return {"boxes": boxes, "labels": annotation["labels"], "crowd": annotation["crowd"]}
 
     def draw(self, image: Tensor, shown: Annotation, classes: Sequence[str]) -> Tensor:
-        """Draw boxes with their classes, and with their scores if they have some; faint guesses are left out."""
+        """Draw boxes with their classes, and with their scores if they have some; all but the surest are left out."""
         boxes, labels = shown["boxes"], shown["labels"].tolist()
         texts = [classes[label] for label in labels]
         kept = list(range(len(labels)))
         if "scores" in shown:
             scores = shown["scores"].tolist()
-            kept = [i for i in kept if scores[i] >= _SHOWN_SCORE]
+            kept = [i for i in kept if scores[i] >= _SHOWN_SCORE][:_SHOWN_BOXES]
             texts = [f"{text} {score:.2f}" for text, score in zip(texts, scores, strict=True)]
         elif "crowd" in shown:
             texts = [f"{text} (crowd)" if crowd else text for text, crowd in zip(texts, shown["crowd"], strict=True)]
         if not kept:
             return image.clone()
+        kept.reverse()  # the surest come last, over the others
         colours = [colour_of(labels[i] + 1) for i in kept]
-        return draw_bounding_boxes(image, boxes[kept], labels=[texts[i] for i in kept], colors=colours, width=2)
+        drawn = draw_bounding_boxes(image, boxes[kept], colors=colours, width=max(2, min(image.shape[1:]) // 160))
+        for i, colour in zip(kept, colours, strict=True):
+            drawn = captioned(drawn, texts[i], colour, tuple(boxes[i, :2].tolist()), lines=28)
+        return drawn
+
+    def as_json(self, prediction: Annotation, classes: Sequence[str], image_id: int) -> dict[str, Any]:
+        """Tell the boxes in COCO's format of results; category ids count the classes from 1."""
+        boxes = prediction["boxes"].double()
+        sides = torch.cat([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], dim=1).tolist()
+        labels, scores = prediction["labels"].tolist(), prediction["scores"].tolist()
+        return {
+            "boxes": [
+                {"image_id": image_id, "category_id": label + 1, "bbox": box, "score": score}
+                for label, box, score in zip(labels, sides, scores, strict=True)
+            ]
+        }
 
     def classes_in(self, annotation: Annotation, classes: Sequence[str]) -> set[int]:
         """The classes of its boxes."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torchvision.transforms import v2
 
@@ -222,6 +223,20 @@ class Kind(ABC):
     @abstractmethod
     def draw(self, image: Tensor, shown: Annotation, classes: Sequence[str]) -> Tensor:
         """Draw an annotation or a prediction on an image ``(3, H, W)`` uint8; a new image of the same form."""
+
+    def as_json(self, prediction: Annotation, classes: Sequence[str], image_id: int) -> dict[str, Any]:
+        """Tell a prediction in numbers and names that JSON knows; empty for one that only a picture can hold.
+
+        Args:
+            prediction: Of one image.
+            classes: Class names in index order.
+            image_id: The number of the image, for what names it.
+        """
+        return {}
+
+    def as_picture(self, prediction: Annotation) -> Image.Image | None:
+        """Hold a prediction in a picture without loss, such as a mask; ``None`` for one that is no picture."""
+        return None
 
     def wrap(self, annotation: Annotation, size: Sequence[int]) -> dict[str, Any]:
         """Give the parts of an annotation the types by which torchvision's transforms move them with the image.

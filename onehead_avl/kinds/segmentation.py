@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy
 import torch
+from PIL import Image
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate
 from torchmetrics.functional.classification import multiclass_confusion_matrix
@@ -15,6 +17,7 @@ from torchvision.utils import draw_segmentation_masks
 
 from onehead_avl.ignored import VOID
 from onehead_avl.kinds.augmentation import colours, cropped_and_flipped
+from onehead_avl.kinds.caption import LEAST_LETTERS, captioned
 from onehead_avl.kinds.colours import colour_of
 from onehead_avl.kinds.distillation import divergence
 from onehead_avl.kinds.kind import Annotation, Kind, Metric, MetricName, Values
@@ -128,14 +131,31 @@ class Segmentation(Kind):
         return {"mask": tv_tensors.Mask(annotation["mask"])}
 
     def draw(self, image: Tensor, shown: Annotation, classes: Sequence[str]) -> Tensor:
-        """Lay the colour of each class over its pixels; background and void stay as they are."""
+        """Lay the colour and the name of each class over its pixels; background and void stay as they are."""
         mask = torch.as_tensor(shown["mask"])
         present = [index for index in range(len(classes)) if classes[index] != BACKGROUND and (mask == index).any()]
         if not present:
             return image.clone()
         layers = torch.stack([mask == index for index in present])
         first = 0 if classes[0] == BACKGROUND else 1  # the palette's first colour, black, is that of a background
-        return draw_segmentation_masks(image, layers, alpha=0.6, colors=[colour_of(first + i) for i in present])
+        colours = [colour_of(first + index) for index in present]
+        drawn = draw_segmentation_masks(image, layers, alpha=0.6, colors=colours)
+        for index, layer, colour in zip(present, layers, colours, strict=True):
+            if (corner := _place_of_name(layer)) is not None:
+                drawn = captioned(drawn, classes[index], colour, corner, lines=28)
+        return drawn
+
+    def as_json(self, prediction: Annotation, classes: Sequence[str], image_id: int) -> dict[str, Any]:
+        """Tell the share of the image's pixels that each class has, of the classes that have some."""
+        mask = prediction["mask"]
+        pixels = torch.bincount(mask.flatten(), minlength=len(classes)).tolist()
+        return {"share": {name: pixels[i] / mask.numel() for i, name in enumerate(classes) if pixels[i]}}
+
+    def as_picture(self, prediction: Annotation) -> Image.Image:
+        """Make a mask of the classes' indices, with the colours of PASCAL VOC as its palette."""
+        picture = Image.fromarray(prediction["mask"].to(torch.uint8).numpy())
+        picture.putpalette([value for index in range(_LOOKUP) for value in colour_of(index)])
+        return picture
 
     def classes_in(self, annotation: Annotation, classes: Sequence[str]) -> set[int]:
         """The classes of its pixels, without background and void."""
@@ -156,6 +176,14 @@ class Segmentation(Kind):
         for old, index in new.items():
             lookup[old] = index
         return {"mask": lookup[annotation["mask"].long()]}
+
+
+def _place_of_name(layer: Tensor) -> tuple[float, float] | None:
+    """Where a name fits into a region ``(H, W)`` bool, x and y; ``None`` for one that the name would hide."""
+    depth = distance_transform_edt(numpy.pad(layer.numpy(), 1))[1:-1, 1:-1]  # beyond the image is outside, too
+    row, column = numpy.unravel_index(depth.argmax(), depth.shape)
+    radius = depth[row, column]
+    return (column - radius / 2, row - LEAST_LETTERS) if radius >= 2 * LEAST_LETTERS else None
 
 
 def _resized(mask: Tensor, size: Sequence[int], height: int, width: int) -> Tensor:

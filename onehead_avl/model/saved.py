@@ -18,6 +18,7 @@ from onehead_avl.kinds.kind import kind_of
 from onehead_avl.model.backbone import not_finite
 from onehead_avl.model.layout import Layout, layout_of_heads
 from onehead_avl.model.network import OneHeadNet
+from onehead_avl.model.prediction import Prediction, predict
 from onehead_avl.system.files import replacing
 from onehead_avl.system.importing import call_attribute
 
@@ -77,6 +78,20 @@ class SavedModel:
     image_size: int
     stream: str
     origin: Origin | None = None
+
+    def predict(self, image: Any) -> dict[str, Prediction]:
+        """Tell what each head sees in an image: masks, boxes, classes, in the image's own coordinates.
+
+        Args:
+            image: An image of Pillow's, an array ``(H, W, 3)`` uint8 or a tensor ``(3, H, W)`` uint8.
+
+        Returns:
+            A prediction for each head by its name, as the ``decode`` of its kind gives it.
+
+        Raises:
+            TypeError: The image is none.
+        """
+        return predict(self.model, self.layout, self.image_size, image)
 
 
 def save_model(

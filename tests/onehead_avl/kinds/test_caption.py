@@ -59,3 +59,26 @@ def test_letters_grow_with_the_image():
     small, large = (captioned(torch.zeros(3, side, side, dtype=torch.uint8), "cat", LIGHT) for side in (160, 640))
     heights = [int(where(drawn, LIGHT).any(dim=1).sum()) for drawn in (small, large)]
     assert heights[1] > 2 * heights[0]
+
+
+def test_a_caption_begins_where_it_is_asked_to(image):
+    drawn = captioned(image, "cat", DARK, (40.4, 50.6))
+    rows, columns = where(drawn, DARK).nonzero(as_tuple=True)
+    assert abs(int(columns.min()) - 40) <= 1
+    assert 50 <= int(rows.min()) <= 54
+    assert not (drawn != image).any(dim=0)[:50].any()
+    assert not (drawn != image).any(dim=0)[:, :39].any()
+
+
+@pytest.mark.parametrize("corner", [(125, 93), (1e6, 1e6)])
+def test_a_caption_that_would_leave_the_image_is_moved_into_it(image, corner):
+    count = where(captioned(image, "cat", DARK), DARK).sum()
+    drawn = captioned(image, "cat", DARK, corner)
+    assert where(drawn, DARK).sum() >= count  # as much of it is seen as in the corner
+    assert where(drawn, DARK)[90:, 120:].any()
+
+
+def test_more_lines_to_an_image_have_smaller_letters():
+    image = torch.zeros(3, 640, 640, dtype=torch.uint8)
+    usual, small = (int(where(captioned(image, "cat", LIGHT, lines=n), LIGHT).sum()) for n in (16, 32))
+    assert 0 < small < usual / 2

@@ -180,3 +180,10 @@ def test_what_lies_below_the_text_stays_as_it_is(image):
     assert (drawn != image).any(dim=0)[:10, :10].any()
     assert torch.equal(drawn[:, 20:], image[:, 20:])
     assert torch.equal(image, before)
+
+
+def test_a_prediction_is_told_by_its_class_and_the_probability_of_each():
+    values = torch.tensor([0.125, 0.5, 0.0, 0.375, 0.0, 0.0])
+    told = KIND.as_json({"label": torch.tensor(1), "probabilities": values}, CLASSES, 1)
+    assert told == {"class": "bee", "probabilities": dict(zip(CLASSES, values.tolist(), strict=True))}
+    assert KIND.as_picture({"label": torch.tensor(1)}) is None

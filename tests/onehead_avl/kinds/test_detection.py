@@ -549,3 +549,27 @@ def test_a_drawing_tells_classes_scores_and_crowds_by_words():
 def test_a_box_without_an_area_can_be_drawn(image):
     drawn = KIND.draw(image, annotation_of((20, 20, 20, 40), (0, 0, 0, 0)), CLASSES)
     assert changed(drawn, image)[20:41, 20].all()
+
+
+def test_no_more_than_ten_boxes_are_drawn_and_the_surest_over_the_others(image):
+    boxes = torch.tensor([[4.0 * i, 2 * i, 4 * i + 30, 2 * i + 40] for i in range(12)])
+    labels, scores = torch.arange(12) % 3, torch.linspace(0.9, 0.4, 12)
+    shown = {"boxes": boxes, "labels": labels, "scores": scores}
+    ten, two = (KIND.draw(image, {key: each[:n] for key, each in shown.items()}, CLASSES) for n in (10, 2))
+    assert torch.equal(KIND.draw(image, shown, CLASSES), ten)
+    assert has_colour(two, 1, (slice(20, 41), 30))  # where the second one has its caption and crosses it
+
+
+# Telling
+
+
+def test_boxes_are_told_as_coco_has_its_results():
+    boxes, labels = torch.tensor([[10.0, 5, 60, 40.5], [0, 0, 4, 8]]), torch.tensor([2, 0])
+    prediction = {"boxes": boxes, "labels": labels, "scores": torch.tensor([0.5, 0.25])}
+    assert KIND.as_json(prediction, CLASSES, 7) == {
+        "boxes": [
+            {"image_id": 7, "category_id": 3, "bbox": [10, 5, 50, 35.5], "score": 0.5},
+            {"image_id": 7, "category_id": 1, "bbox": [0, 0, 4, 8], "score": 0.25},
+        ]
+    }
+    assert KIND.as_picture(prediction) is None

@@ -448,3 +448,30 @@ def test_a_mask_without_objects_leaves_a_copy_of_the_image(image, value):
     drawn = KIND.draw(image, {"mask": torch.full((64, 96), value, dtype=torch.uint8)}, CLASSES)
     assert torch.equal(drawn, image)
     assert drawn.data_ptr() != image.data_ptr()
+
+
+def test_a_region_with_room_for_it_has_the_name_of_its_class(image):
+    image = torch.full((3, 200, 300), 100, dtype=torch.uint8)
+    mask = torch.zeros(200, 300, dtype=torch.uint8)
+    mask[100:180, 150:290] = 2
+    drawn = KIND.draw(image, {"mask": mask}, CLASSES)
+    ground = (drawn == torch.tensor(colour_of(2), dtype=torch.uint8)[:, None, None]).all(dim=0)
+    assert ground.sum() > 100
+    assert not ground[mask == 0].any()
+    other = KIND.draw(image, {"mask": mask}, ("background", "cat", "owl", "cow"))
+    assert not torch.equal(drawn, other)
+    assert torch.equal(drawn[:, mask == 0], other[:, mask == 0])
+
+
+# Telling
+
+
+def test_a_prediction_is_told_by_the_share_of_each_class_and_by_a_mask_with_a_palette():
+    mask = torch.zeros(4, 5, dtype=torch.int64)
+    mask[0, :3] = 3
+    assert KIND.as_json({"mask": mask}, CLASSES, 1) == {"share": {"background": 0.85, "cow": 0.15}}
+    picture = KIND.as_picture({"mask": mask})
+    assert picture.mode == "P"
+    assert np.array_equal(np.array(picture), mask.numpy())
+    palette = picture.getpalette()
+    assert [tuple(palette[3 * i : 3 * i + 3]) for i in range(256)] == [colour_of(i) for i in range(256)]

@@ -1,0 +1,59 @@
+"""``python -m onehead_avl.predict``: what saved weights see in any pictures."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from onehead_avl.command import quiet_third_parties, run_command
+from onehead_avl.errors import UsageError
+from onehead_avl.system.device_names import DEVICES, wrong_device
+
+
+def main() -> None:
+    """Draw predictions on pictures, and write them as masks and JSON."""
+    parser = argparse.ArgumentParser(
+        prog="python -m onehead_avl.predict",
+        description="Write what saved weights see in pictures: drawn, as masks, and as one predictions.json.",
+    )
+    parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE|FOLDER")
+    parser.add_argument("--weights", type=Path, required=True, metavar="FILE", help="model.safetensors of a run")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new or empty folder")
+    parser.add_argument(
+        "--heads", nargs="+", default=["all"], metavar="HEAD", help="parts of the output to show; default: all"
+    )
+    parser.add_argument(
+        "--kind",
+        nargs="+",
+        default=[],
+        metavar="MODULE:CLASS",
+        help="kinds that are none of this package's, for weights that were learned with them",
+    )
+    parser.add_argument(
+        "--model",
+        metavar="MODULE:CLASS",
+        help="what builds the network from the layout, for weights of one that is none of this package's",
+    )
+    parser.add_argument("--device", default="auto", metavar="|".join(DEVICES), help="default: auto")
+    arguments = parser.parse_args()
+    if wrong := wrong_device(arguments.device):
+        raise UsageError(*wrong)
+
+    print("loading torch", file=sys.stderr)
+    quiet_third_parties()
+    from onehead_avl.runs.predictions import write_predictions  # slow to import
+
+    print(
+        write_predictions(
+            arguments.weights,
+            arguments.pictures,
+            arguments.output,
+            arguments.heads,
+            arguments.device,
+            arguments.kind,
+            arguments.model,
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
