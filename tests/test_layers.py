@@ -32,6 +32,7 @@ LAYERS = (
     "onehead_avl.benchmark",
     "onehead_avl.evaluate",
     "onehead_avl.predict",
+    "onehead_avl.export",
     "onehead_avl.prepare.__main__",
 )
 

@@ -84,6 +84,10 @@ class Classification(Kind):
         """Give each image its likeliest class, and the probability of all."""
         return [{"label": each.argmax(), "probabilities": each} for each in probabilities(logits)]
 
+    def outputs(self, logits: Tensor) -> dict[str, Tensor]:
+        """Give each image the ``probabilities`` ``(B, C)`` of its class."""
+        return {"probabilities": probabilities(logits)}
+
     def distillation(self, logits: Tensor, teacher: Tensor) -> Tensor:
         """Keep the class distribution of each image: the mean over images of the divergence."""
         return divergence(image_logits(logits), image_logits(teacher))

@@ -175,6 +175,15 @@ class Detection(Kind):
         """
         return [found._asdict() for found in detections(logits, size)]
 
+    def outputs(self, logits: Tensor) -> dict[str, Tensor]:
+        """Give each cell a box and the score of each class; non-maximum suppression is left to the reader.
+
+        Returns:
+            ``boxes`` ``(B, N, 4)`` ``x1, y1, x2, y2`` in pixels of the network's input, ``scores`` ``(B, N, C)``
+        """
+        parameters, confidence, classes = split(logits)
+        return {"boxes": boxes_of(parameters), "scores": cell_scores(confidence, classes)}
+
     def distillation(self, logits: Tensor, teacher: Tensor) -> Tensor:
         """Keep what the teacher detects, where it detects it, and that it detects nothing elsewhere.
 
@@ -271,11 +280,21 @@ def split(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return logits[:, : _BOX_CHANNELS - 1], logits[:, _BOX_CHANNELS - 1], logits[:, _BOX_CHANNELS:]
 
 
+def cell_scores(confidence: Tensor, classes: Tensor) -> Tensor:
+    """The score ``(B, N, C)`` of each class in each cell: the geometric mean of its probability and the confidence.
+
+    Args:
+        confidence: Logits ``(B, H, W)``.
+        classes: Logits ``(B, C, H, W)``.
+    """
+    return (classes.sigmoid() * confidence.sigmoid()[:, None]).sqrt().flatten(2).transpose(1, 2)
+
+
 def detections(logits: Tensor, size: Tensor) -> list[Detections]:
     """Find boxes, as :meth:`Detection.decode` says."""
     parameters, confidence, classes = split(logits)
     boxes = boxes_of(parameters)
-    scores = (classes.sigmoid() * confidence.sigmoid()[:, None]).sqrt().flatten(2).transpose(1, 2)
+    scores = cell_scores(confidence, classes)
     height, width = (side * STRIDE for side in logits.shape[-2:])
     scale = size.flip(1) / size.new_tensor([width, height])
     n_classes = classes.shape[1]

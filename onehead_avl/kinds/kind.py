@@ -208,6 +208,16 @@ class Kind(ABC):
             size: ``(B, 2)`` height and width of the original images.
         """
 
+    def outputs(self, logits: Tensor) -> dict[str, Tensor]:
+        """Turn an output into what an exported network emits, by name: what can be read without this package.
+
+        Only operations that ONNX knows, for any batch and size.
+
+        Args:
+            logits: ``(B, C, H/8, W/8)`` of its own channels.
+        """
+        return {"logits": logits}
+
     @abstractmethod
     def distillation(self, logits: Tensor, teacher: Tensor) -> Tensor:
         """Compute a scalar loss that keeps its channels ``(B, C, H/8, W/8)`` as a teacher's are."""

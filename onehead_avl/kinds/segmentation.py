@@ -118,6 +118,14 @@ class Segmentation(Kind):
             for each, sides in zip(logits, size.tolist(), strict=True)
         ]
 
+    def outputs(self, logits: Tensor) -> dict[str, Tensor]:
+        """Give each pixel of the network's input a score of each class, the highest that of its class.
+
+        Returns:
+            ``scores`` ``(B, C, H, W)``
+        """
+        return {"scores": interpolate(logits, scale_factor=STRIDE, mode="bilinear", align_corners=False)}
+
     def distillation(self, logits: Tensor, teacher: Tensor) -> Tensor:
         """Keep the class distribution of each cell: the mean over cells of the divergence."""
         return divergence(logits, teacher)

@@ -187,3 +187,9 @@ def test_a_prediction_is_told_by_its_class_and_the_probability_of_each():
     told = KIND.as_json({"label": torch.tensor(1), "probabilities": values}, CLASSES, 1)
     assert told == {"class": "bee", "probabilities": dict(zip(CLASSES, values.tolist(), strict=True))}
     assert KIND.as_picture({"label": torch.tensor(1)}) is None
+
+
+def test_exported_probabilities_are_those_of_a_prediction():
+    logits = torch.randn(2, 6, 3, 5, generator=torch.Generator().manual_seed(0))
+    decoded = KIND.decode(logits, torch.tensor([[24, 40], [24, 40]]))
+    assert torch.equal(KIND.outputs(logits)["probabilities"], torch.stack([each["probabilities"] for each in decoded]))

@@ -5,7 +5,7 @@ import torch
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from onehead_avl.kinds.boxes import assign, cell_centres
+from onehead_avl.kinds.boxes import assign, boxes_of, cell_centres
 from onehead_avl.kinds.coco import Detections
 from onehead_avl.kinds.colours import colour_of
 from onehead_avl.kinds.detection import CocoAP, Detection, detections, split
@@ -573,3 +573,13 @@ def test_boxes_are_told_as_coco_has_its_results():
         ]
     }
     assert KIND.as_picture(prediction) is None
+
+
+def test_exported_outputs_are_the_box_and_the_scores_of_each_cell():
+    logits = torch.randn(2, 5 + 3, 3, 4, generator=torch.Generator().manual_seed(0))
+    found = KIND.outputs(logits)
+    assert torch.equal(found["boxes"], boxes_of(logits[:, :4]))
+    row, column = 2, 1
+    sure, classes = logits[1, 4, row, column].sigmoid(), logits[1, 5:, row, column].sigmoid()
+    assert found["scores"].shape == (2, 12, 3)
+    assert torch.allclose(found["scores"][1, row * 4 + column], (sure * classes).sqrt())

@@ -475,3 +475,10 @@ def test_a_prediction_is_told_by_the_share_of_each_class_and_by_a_mask_with_a_pa
     assert np.array_equal(np.array(picture), mask.numpy())
     palette = picture.getpalette()
     assert [tuple(palette[3 * i : 3 * i + 3]) for i in range(256)] == [colour_of(i) for i in range(256)]
+
+
+def test_exported_scores_are_those_of_the_pixels_of_the_input():
+    logits = torch.randn(1, 4, 3, 5, generator=torch.Generator().manual_seed(0))
+    scores = KIND.outputs(logits)["scores"]
+    (decoded,) = KIND.decode(logits, torch.tensor([[24, 40]]))
+    assert torch.equal(scores[0].argmax(dim=0), decoded["mask"])
