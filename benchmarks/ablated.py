@@ -31,24 +31,6 @@ class WithoutGates(OneHeadNet):
         return column
 
 
-class WithoutCopies(OneHeadNet):
-    """The network whose columns begin at random.
-
-    Args:
-        layout: The parts of the output.
-        weights: As those of :class:`~onehead_avl.model.network.OneHeadNet`.
-    """
-
-    def __init__(self, layout: Layout, weights: str = "imagenet") -> None:
-        super().__init__(layout, weights=weights)
-
-    def grow(self, part: Part) -> Column:
-        """Add a column that has learned nothing."""
-        column = super().grow(part)
-        column.load_state_dict(Column(self.backbone.channels, self.width, part).state_dict())
-        return column
-
-
 def _open(neck: FPN) -> None:
     for parameter in neck.gate.parameters():
         nn.init.zeros_(parameter)

@@ -165,16 +165,12 @@ class OneHeadNet(nn.Module):
     def grow(self, part: Part) -> Column:
         """Add a column that serves a part of the output, beside what serves it already.
 
-        The other parts are what they were, bit for bit, as long as nothing but columns of this part changes. Up to its
-        output layer, the column begins as a copy of what the network had before it grew: of an object in an image, the
-        experiences learn much the same.
+        The other parts are what they were, bit for bit, as long as nothing but columns of this part changes.
 
         Returns:
             The column, on the device of the network.
         """
         column = Column(self.backbone.channels, self.width, part).to(self.last.weight.device)
-        column.neck.load_state_dict(self.neck.state_dict())
-        column.head[:-1].load_state_dict(self.head[:-1].state_dict())
         self.columns.append(column.to(memory_format=torch.channels_last))
         return column
 

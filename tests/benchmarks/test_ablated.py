@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from benchmarks.ablated import WithoutCopies, WithoutGates
+from benchmarks.ablated import WithoutGates
 from onehead_avl.kinds.kind import kind_of
 from onehead_avl.model.layout import layout_of_heads
 from onehead_avl.model.network import OneHeadNet
@@ -64,15 +64,3 @@ def test_all_else_learns(weights):
     step(network)
     lacking = {name for name, parameter in network.named_parameters() if parameter.grad is None}
     assert lacking == {f"{neck}.gate.{name}" for neck in ("neck", "columns.0.neck") for name in ("weight", "bias")}
-
-
-def test_columns_begin_at_random_with_quiet_outputs(weights):
-    network = WithoutCopies(LAYOUT, weights)
-    column = network.grow(DETECTION)
-    for ours, theirs in ((column.neck, network.neck), (column.head[:-1], network.head[:-1])):
-        state = theirs.state_dict()
-        weight = {name: value for name, value in ours.state_dict().items() if value.dim() > 1}
-        assert weight
-        assert not any(torch.equal(value, state[name]) for name, value in weight.items())
-    assert 0 < column.head[-1].weight.abs().max() < 0.1
-    assert column.head[-1].bias.abs().max() == 0
