@@ -34,6 +34,7 @@ LAYERS = (
     "onehead_avl.predict",
     "onehead_avl.export",
     "onehead_avl.prepare.__main__",
+    "onehead_avl.report.__main__",
 )
 
 # Layers side by side, of which neither needs the other.

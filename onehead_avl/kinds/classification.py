@@ -33,6 +33,7 @@ class TopAccuracy(Metric):
         guesses = probabilities(logits).topk(min(5, len(self.classes)), dim=1).indices
         hits = guesses == label[:, None]
         self._first += hits[:, 0].tolist()
+        self._guesses += guesses[:, 0].tolist()
         self._five += hits.any(dim=1).tolist()
         self._labels += label.tolist()
 
@@ -40,6 +41,7 @@ class TopAccuracy(Metric):
         """Drop the guesses."""
         self._first: list[bool] = []
         self._five: list[bool] = []
+        self._guesses: list[int] = []
         self._labels: list[int] = []
 
     def __len__(self) -> int:
@@ -49,6 +51,12 @@ class TopAccuracy(Metric):
         """Compute the shares over some images."""
         shares = (sum(hits[image] for image in images) / len(images) for hits in (self._first, self._five))
         return dict(zip(self.names, shares, strict=True))
+
+    def confusion(self) -> list[list[int]]:
+        """Count the images of each class by the class that was guessed."""
+        counts = Counter(zip(self._labels, self._guesses, strict=True))
+        classes = range(len(self.classes))
+        return [[counts[truth, guess] for guess in classes] for truth in classes]
 
     def per_class(self) -> dict[str, Values]:
         """Compute Top-1 over the images of each class: its recall; ``None`` for a class without images."""

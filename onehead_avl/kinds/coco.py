@@ -84,6 +84,11 @@ class CocoMatches:
             "AP50": [_mean(table[self._at_50][:, :, k]) for k in classes],
         }
 
+    def precision_at_50(self) -> list[list[float] | None]:
+        """The best precision at each of 101 recalls or above, of each class; ``None`` for one that is not annotated."""
+        table = self._precision(None)[self._at_50][0]
+        return [None if curve[0] < 0 else curve.tolist() for curve in table.T]
+
     @property
     def _at_50(self) -> numpy.ndarray:
         return self._parameters.iouThrs == 0.5

@@ -89,6 +89,13 @@ class CocoAP(Metric):
         of_classes = self._matched().ap_of_classes()
         return {name: dict(zip(self.classes, of_classes[name], strict=True)) for name in self.names}
 
+    def precision_recall(self) -> Mapping[str, Sequence[float]]:
+        """Compute the precision at an IoU of 0.5 at COCO's 101 recalls, of each class that is annotated."""
+        if not self._truths:
+            return {}
+        curves = zip(self.classes, self._matched().precision_at_50(), strict=True)
+        return {name: curve for name, curve in curves if curve is not None}
+
     def mistakes(self) -> Mapping[str, float]:
         """Compute what each type of mistake costs AP50, as :func:`~onehead_avl.kinds.mistakes.mistakes` says."""
         return mistakes(self._predictions, self._truths, len(self.classes))

@@ -103,6 +103,17 @@ class Metric(ABC):
         """
         return {}
 
+    def precision_recall(self) -> Mapping[str, Sequence[float]]:
+        """Compute the precision at recalls from 0 to 1, evenly spaced, of each class of a kind that finds things.
+
+        Empty for other kinds, and if nothing can be measured.
+        """
+        return {}
+
+    def confusion(self) -> list[list[int]]:
+        """Count what each class, a row each, was taken for, a column each; empty for a kind that tells none."""
+        return []
+
 
 class Together(Metric):
     """Several metrics of one kind as one.
@@ -140,6 +151,14 @@ class Together(Metric):
     def mistakes(self) -> Mapping[str, float]:
         """Compute what the mistakes cost the first value of all."""
         return self.metrics[0].mistakes()
+
+    def precision_recall(self) -> Mapping[str, Sequence[float]]:
+        """Compute the curves of the first metric."""
+        return self.metrics[0].precision_recall()
+
+    def confusion(self) -> list[list[int]]:
+        """Count by the first metric."""
+        return self.metrics[0].confusion()
 
 
 class Kind(ABC):

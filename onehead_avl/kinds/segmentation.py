@@ -80,6 +80,10 @@ class MeanIoU(Metric):
         values = class_iou(self._confusion(range(len(self)))).tolist()
         return {"IoU": {name: None if v != v else v for name, v in zip(self.classes, values, strict=True)}}
 
+    def confusion(self) -> list[list[int]]:
+        """Count the pixels of each class by the class that they were given."""
+        return self._confusion(range(len(self))).tolist()
+
     def _confusion(self, images: Sequence[int]) -> Tensor:
         """The sum of the images' matrices: ``(C, C)`` int64."""
         times = numpy.bincount(images, minlength=len(self)).repeat(self._lengths)

@@ -39,7 +39,7 @@ def predict(model: nn.Module, layout: Layout, size: int, image: Any) -> dict[str
     with evaluating(model):
         output = model(stretched).float()
     return {
-        part.head: {name: value.cpu() for name, value in found.items()}
+        part.head: {name: torch.as_tensor(value).cpu() for name, value in found.items()}
         for part in layout.heads
         for found in part.kind.decode(part.of(output), sides.to(device))
     }

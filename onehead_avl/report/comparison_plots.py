@@ -1,6 +1,7 @@
 """Pictures of a comparison: final metrics, forgetting, plasticity against stability, and cost."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy
@@ -12,19 +13,27 @@ from onehead_avl.report.plots import colour_of, save_figure
 
 
 def plot_comparison(folder: Path, comparison: Comparison) -> None:
-    """Write ``final.png``, ``forgetting.png``, ``plasticity_stability.png`` and ``cost.png``.
+    """Write each of :func:`comparison_figures` as ``<name>.png``.
 
     Raises:
         OutputError: A picture cannot be written.
     """
+    for name, draw in comparison_figures(comparison).items():
+        save_figure(draw(), folder / f"{name}.png")
+
+
+def comparison_figures(comparison: Comparison) -> dict[str, Callable[[], Figure]]:
+    """What draws the pictures, by name; none if no run has finished."""
     entries = [entry for entry in comparison.entries if entry.finished]
     if not entries:
-        return
+        return {}
     labels = [_label(comparison, entry) for entry in entries]
-    save_figure(_final(comparison, entries, labels), folder / "final.png")
-    save_figure(_forgetting(comparison, entries, labels), folder / "forgetting.png")
-    save_figure(_plasticity_stability(entries, labels), folder / "plasticity_stability.png")
-    save_figure(_cost(entries, labels), folder / "cost.png")
+    return {
+        "final": partial(_final, comparison, entries, labels),
+        "forgetting": partial(_forgetting, comparison, entries, labels),
+        "plasticity_stability": partial(_plasticity_stability, entries, labels),
+        "cost": partial(_cost, entries, labels),
+    }
 
 
 def _final(comparison: Comparison, entries: Sequence[Entry], labels: Sequence[str]) -> Figure:
@@ -53,7 +62,7 @@ def _forgetting(comparison: Comparison, entries: Sequence[Entry], labels: Sequen
             if summary is not None:
                 table[row, column] = summary.mean
     figure = Figure(figsize=(3 + len(measures), 1.5 + 0.3 * len(entries)), layout="constrained")
-    axes = figure.add_subplot(title="Lost of the just-learned value (empty: the last experience, or not measured)")
+    axes = figure.add_subplot(title="Lost of the just-learned value")
     image = axes.imshow(table, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
     for (row, column), value in numpy.ndenumerate(table):
         if not numpy.isnan(value):

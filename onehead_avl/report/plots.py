@@ -22,12 +22,8 @@ def colour_of(position: int) -> str:
     return PALETTE[position % len(PALETTE)]
 
 
-def plot_loss(path: Path, metrics_csv: Path, stages: Sequence[Stage]) -> None:
-    """Draw the training loss of all stages against epochs.
-
-    Raises:
-        OutputError: The picture cannot be written.
-    """
+def loss_figure(metrics_csv: Path, stages: Sequence[Stage]) -> Figure:
+    """Draw the training loss of all stages against epochs."""
     starts = _starts(stages)
     curves: dict[int, list[tuple[int, float]]] = defaultdict(list)
     for row in _rows(metrics_csv):
@@ -41,14 +37,13 @@ def plot_loss(path: Path, metrics_csv: Path, stages: Sequence[Stage]) -> None:
     _mark_stages(axes, stages)
     axes.set_ylim(bottom=0)
     axes.legend()
-    save_figure(figure, path)
+    return figure
 
 
-def plot_metrics(path: Path, metrics_csv: Path, record: Record) -> None:
-    """Draw each experience's primary metric across all stages, its just-learned baseline and the line 5 % worse.
+def metrics_figure(metrics_csv: Path, record: Record) -> Figure:
+    """Draw each experience's primary metric across all stages with its baselines and the line 5 % worse.
 
-    Raises:
-        OutputError: The picture cannot be written.
+    The baselines are the just-learned value, and that of the same network trained on the experience alone, where known.
     """
     stages = record.stages
     main = [each for each in record.outcomes if each.measure.primary]
@@ -71,13 +66,16 @@ def plot_metrics(path: Path, metrics_csv: Path, record: Record) -> None:
             worse = each.just_learned + (-margin if measure.higher_is_better else margin)
             axes.plot(span, [each.just_learned] * 2, "--", color="0.4", label="just learned")
             axes.plot(span, [worse] * 2, ":", color="0.4", label=f"{MAX_DROP:.0%} worse")
+        if each.single_task is not None:
+            axes.plot([starts[0], starts[-1]], [each.single_task] * 2, "-.", color=PALETTE[3], label="single task")
+        if len(axes.lines) > 1:
             axes.legend(loc="lower right")
         axes.set(ylabel=measure.metric, title=measure.experience)
         if min(values, default=0) >= 0:
             axes.set_ylim(bottom=0)
         _mark_stages(axes, stages)
     axes.set_xlabel("epoch")
-    save_figure(figure, path)
+    return figure
 
 
 def _rows(metrics_csv: Path) -> list[dict[str, str]]:

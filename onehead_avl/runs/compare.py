@@ -11,13 +11,14 @@ from onehead_avl.checkpoint.plugin import require_same
 from onehead_avl.checkpoint.store import Damaged, Store
 from onehead_avl.errors import OneHeadError, OutputError, Stopped, TrainingError
 from onehead_avl.evaluation.record import Record
-from onehead_avl.report.comparison import Comparison, Run, as_csv, as_json, compare, named_apart
+from onehead_avl.report.comparison import Comparison, Run, as_csv, as_json
 from onehead_avl.report.comparison_plots import plot_comparison
 from onehead_avl.report.comparison_table import console, markdown
-from onehead_avl.runs.baselines import BaselineCache, with_baselines
+from onehead_avl.runs.baselines import BaselineCache
 from onehead_avl.runs.config import Config, Resolved
 from onehead_avl.runs.identity import Identities, continued, other_place
 from onehead_avl.runs.plan import CHECKPOINTS, RESULTS, Planned, claim, ended_run, plan, record_in, runs_beside
+from onehead_avl.runs.reporting import comparison_of, write_report
 from onehead_avl.runs.run import run
 from onehead_avl.runs.writing import tables
 from onehead_avl.system.files import write_json, write_text
@@ -148,12 +149,13 @@ def _traceback(planned: Planned, error: BaseException) -> Path:
 def _write(folder: Path, first: Sequence[Planned]) -> Comparison:
     """Write the comparison of every run in the folder that has ended, the given ones first."""
     ended = _ended(folder, first)
-    comparison = compare(named_apart(with_baselines(ended)))
+    comparison = comparison_of(ended)
     write_text(folder / "comparison.csv", as_csv(comparison))
     write_text(folder / "comparison.md", markdown(comparison))
     write_json(folder / "comparison.json", as_json(comparison))
     (folder / "plots").mkdir(exist_ok=True)
     plot_comparison(folder / "plots", comparison)
+    write_report(folder)
     return comparison
 
 

@@ -1,6 +1,6 @@
 """Learning a stream: training on each experience in turn, evaluating all of them before and after."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from avalanche.benchmarks import CLScenario
@@ -22,6 +22,7 @@ def learn(
     epochs: Sequence[int],
     workers: int,
     checkpoints: Checkpoints,
+    ended: Callable[[int], None] = lambda number: None,
 ) -> tuple[Scores, list[Stage]]:
     """Train on each experience in turn, evaluating the whole test stream after each, and once before any training.
 
@@ -34,6 +35,7 @@ def learn(
         epochs: Epochs of each.
         workers: Processes that load images.
         checkpoints: Knows what was learned before, if the run is continued.
+        ended: Is called with the number of a stage, from 1, when all was evaluated after it.
 
     Returns:
         The scores of the untrained network, and the stages.
@@ -57,6 +59,7 @@ def learn(
         strategy.eval(benchmark.test_stream, num_workers=workers)
         scores, per_class = _measured(strategy)
         # The clock counts the epochs of the last experience that was trained on: some may end early.
+        ended(number + 1)
         stages.append(Stage(names, strategy.clock.train_exp_epochs, seconds, scores, per_class, _best_epoch(strategy)))
     return checkpoints.untrained, stages
 

@@ -29,6 +29,8 @@ from onehead_avl.runs.learn import learn
 from onehead_avl.runs.pinned import PinnedMinibatches
 from onehead_avl.runs.plan import CHECKPOINTS
 from onehead_avl.runs.preparation import Prepared, prepare
+from onehead_avl.runs.reporting import write_report
+from onehead_avl.runs.shown import PREDICTIONS, after_stage, keep_shown, watched
 from onehead_avl.runs.stages import STAGES, KeptStages
 from onehead_avl.runs.summary import summarise
 from onehead_avl.runs.watch import FiniteLoss
@@ -43,7 +45,7 @@ from strategies.attached import import_logger
 LOGS = ("log.txt", "training_results.csv", "eval_results.csv", "metrics.csv", EVENTS)
 """The files that grow while a run is under way."""
 
-FOLDERS = (STAGES, "wandb")
+FOLDERS = (STAGES, PREDICTIONS, "wandb")
 """The folders that do."""
 
 
@@ -74,8 +76,10 @@ def run(
     write_text(folder / "stream.yaml", as_yaml(config.placed()))
     untrained, stages = _learn(prepared, folder, checkpoints, loggers)
     record = summarise(prepared, untrained, stages, single_task or {}, depends_on)
+    keep_shown(prepared, record, folder)
     write(prepared, record, folder)
     checkpoints.store.remove()
+    write_report(folder)
     return record
 
 
@@ -127,11 +131,20 @@ def _learn(
             if hasattr(logger, "close"):  # not all of Avalanche's and anybody's have something to close
                 held.enter_context(closing(logger))
         strategy.evaluator.loggers += [TextLogger(log), csv, tidy, *more]
-        strategy.plugins += _instruments(prepared)
+        shown = watched(prepared)
+        strategy.plugins += [*_instruments(prepared), shown]
         strategy.plugins.append(checkpoints)
         files = [log, csv.training_file, csv.eval_file, tidy.file, *growing(more, folder)]
         checkpoints.start(strategy, LogFiles(files))
-        return learn(strategy, prepared.benchmark, config.order, config.epochs, prepared.workers, checkpoints)
+        return learn(
+            strategy,
+            prepared.benchmark,
+            config.order,
+            config.epochs,
+            prepared.workers,
+            checkpoints,
+            ended=lambda number: shown.write(strategy, after_stage(folder, number)),
+        )
 
 
 def _instruments(prepared: Prepared) -> list[SupervisedPlugin]:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from tqdm import tqdm
 
+from onehead_avl.evaluation.plugins import ExperienceScore, metric_plugins
 from onehead_avl.logs import progress
 from onehead_avl.logs.progress import Progress
 
@@ -17,7 +18,7 @@ class Bar:
         self.desc, self.total, self.options = desc, total, options
         self.n, self.postfix, self.closed = 0, {}, False
 
-    def set_postfix(self, refresh, **values):
+    def set_postfix(self, values, refresh):
         self.postfix = values
 
     def update(self, steps=1):
@@ -92,3 +93,24 @@ def test_a_run_shows_its_stages_on_standard_error(trained):
         assert f"stage {stage} {task}: 100%" in answer.err
         assert f"stage {stage} " not in answer.out
     assert "loss=" in answer.err
+
+
+class Evaluated:
+    """An evaluator that has counted some experiences."""
+
+    def __init__(self, layout, values):
+        self.metrics = metric_plugins(layout)
+        scores = [each for each in self.metrics if isinstance(each, ExperienceScore)]
+        for score, value in zip(scores, values, strict=True):
+            if value is not None:
+                score.metric.result = lambda value=value, score=score: dict.fromkeys(score.metric.names, value)
+                score.metric.__class__ = type("Counted", (type(score.metric),), {"__len__": lambda self: 1})
+
+
+def test_the_bar_of_a_stage_shows_the_last_evaluation(bars, layout):
+    logger, state = Progress(NAMES), strategy(1, [1], 4)
+    state.evaluator = Evaluated(layout, (0.25, None, 0.5))
+    logger.after_eval(state, [])
+    logger.before_training_exp(state, [])
+    logger.after_training_iteration(state, [])
+    assert bars[0].postfix == {"epoch": "2/3", "loss": "0.125", "seg": "0.250", "cls": "0.500"}

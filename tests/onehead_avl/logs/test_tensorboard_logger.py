@@ -101,3 +101,23 @@ def test_a_full_disk_is_an_error(tmp_path):
     with pytest.raises(OSError, match="No space left") as caught:
         logger.close()
     assert caught.value.errno == errno.ENOSPC
+
+
+def pictures(folder):
+    """The steps at which TensorBoard shows a picture, by its name, and the pictures' sides."""
+    events = EventAccumulator(str(folder), size_guidance={"images": 0})
+    events.Reload()
+    return {
+        tag: [(each.step, each.width, each.height) for each in events.Images(tag)] for tag in events.Tags()["images"]
+    }
+
+
+def test_the_first_pictures_of_each_experience_are_shown_after_each_evaluation(train, tmp_path):
+    answer = train(tmp_path / "run", "--logger", "tensorboard", "--order", "seg", "cls")
+    assert answer.status == 0, answer.err
+    found = pictures(tmp_path / "run")
+    assert set(found) == {"seg/1", "seg/2", "cls/1", "cls/2"}
+    steps = {tag: [step for step, *_ in each] for tag, each in found.items()}
+    assert all(each == steps["seg/1"] for each in steps.values())
+    assert len(set(steps["seg/1"])) == 3  # before any training, and after each of two stages
+    assert {each[1:] for each in found["seg/1"] + found["seg/2"]} == {(40, 30), (44, 32)}

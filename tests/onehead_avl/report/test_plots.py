@@ -9,7 +9,7 @@ from onehead_avl.errors import OutputError
 from onehead_avl.evaluation.outcomes import Stage
 from onehead_avl.evaluation.record import Learned, Record
 from onehead_avl.logs.tidy_logger import COLUMNS
-from onehead_avl.report.plots import plot_loss, plot_metrics
+from onehead_avl.report.plots import loss_figure, metrics_figure, save_figure
 
 pytestmark = pytest.mark.usefixtures("no_warnings")
 
@@ -71,7 +71,7 @@ def assert_picture(path):
 
 
 def test_the_loss_of_each_stage_is_a_curve_that_goes_on_where_the_last_ended(tmp_path, metrics_csv, drawn):
-    plot_loss(tmp_path / "loss.png", metrics_csv(LOSS + SCORES), STAGES)
+    save_figure(loss_figure(metrics_csv(LOSS + SCORES), STAGES), tmp_path / "loss.png")
     assert_picture(tmp_path / "loss.png")
     (axes,) = drawn[0].axes
     lines = {line.get_label(): points(line) for line in axes.lines}
@@ -80,7 +80,7 @@ def test_the_loss_of_each_stage_is_a_curve_that_goes_on_where_the_last_ended(tmp
 
 
 def test_each_metric_is_drawn_over_all_stages(tmp_path, metrics_csv, drawn):
-    plot_metrics(tmp_path / "metrics.png", metrics_csv(LOSS + SCORES), record_of(STAGES))
+    save_figure(metrics_figure(metrics_csv(LOSS + SCORES), record_of(STAGES)), tmp_path / "metrics.png")
     assert_picture(tmp_path / "metrics.png")
     first, second = drawn[0].axes
     assert (first.get_ylabel(), second.get_ylabel()) == ("Top1", "mIoU")
@@ -89,7 +89,7 @@ def test_each_metric_is_drawn_over_all_stages(tmp_path, metrics_csv, drawn):
 
 
 def test_the_baseline_and_the_limit_are_drawn_from_the_own_stage_on(tmp_path, metrics_csv, drawn):
-    plot_metrics(tmp_path / "metrics.png", metrics_csv(SCORES), record_of(STAGES))
+    save_figure(metrics_figure(metrics_csv(SCORES), record_of(STAGES)), tmp_path / "metrics.png")
     first, _ = drawn[0].axes
     lines = {line.get_label(): points(line) for line in first.lines}
     assert lines["just learned"] == [(2, 0.5), (5, 0.5)]
@@ -98,8 +98,8 @@ def test_the_baseline_and_the_limit_are_drawn_from_the_own_stage_on(tmp_path, me
 
 def test_one_stage_is_a_plot(tmp_path, metrics_csv, drawn):
     path = metrics_csv([*LOSS[:2], *SCORES[:2]])
-    plot_loss(tmp_path / "loss.png", path, STAGES[:1])
-    plot_metrics(tmp_path / "metrics.png", path, record_of(STAGES[:1]))
+    save_figure(loss_figure(path, STAGES[:1]), tmp_path / "loss.png")
+    save_figure(metrics_figure(path, record_of(STAGES[:1])), tmp_path / "metrics.png")
     assert_picture(tmp_path / "loss.png")
     assert_picture(tmp_path / "metrics.png")
     assert curve(drawn[1].axes[0]) == [(0, 0.1), (2, 0.5)]
@@ -107,7 +107,7 @@ def test_one_stage_is_a_plot(tmp_path, metrics_csv, drawn):
 
 def test_a_metric_that_was_never_measured_has_an_empty_plot(tmp_path, metrics_csv, drawn):
     stages = [Stage(("seg",), 2, 1.0, {"seg": {"mIoU": None}}), Stage(("cls",), 3, 1.0, {"cls": {"Top1": 0.4}})]
-    plot_metrics(tmp_path / "metrics.png", metrics_csv([SCORES[3]]), record_of(stages))
+    save_figure(metrics_figure(metrics_csv([SCORES[3]]), record_of(stages)), tmp_path / "metrics.png")
     assert_picture(tmp_path / "metrics.png")
     first, second = drawn[0].axes
     assert curve(first) == []
@@ -116,14 +116,14 @@ def test_a_metric_that_was_never_measured_has_an_empty_plot(tmp_path, metrics_cs
 
 def test_a_picture_that_cannot_be_written_is_an_output_error(tmp_path, metrics_csv):
     with pytest.raises(OutputError, match=r"loss\.png could not be written"):
-        plot_loss(tmp_path / "missing" / "loss.png", metrics_csv(LOSS), STAGES)
+        save_figure(loss_figure(metrics_csv(LOSS), STAGES), tmp_path / "missing" / "loss.png")
 
 
 def test_values_below_zero_are_seen_and_their_limit_lies_below_them(tmp_path, metrics_csv, drawn):
     learned = (replace(LEARNED[0], metrics={"R2": True}), LEARNED[1])
     stages = [replace(stage, scores={"cls": {"R2": -0.5}, "seg": {"mIoU": 0.5}}) for stage in STAGES]
     rows = [("0", 2, 0, "R2_Exp", -0.5, "cls"), ("1", 3, 0, "R2_Exp", -0.5, "cls"), ("1", 3, 1, "mIoU_Exp", 0.5, "seg")]
-    plot_metrics(tmp_path / "metrics.png", metrics_csv(rows), record_of(stages, learned))
+    save_figure(metrics_figure(metrics_csv(rows), record_of(stages, learned)), tmp_path / "metrics.png")
     first, second = drawn[0].axes
     lines = {line.get_label(): points(line) for line in first.lines}
     assert lines["5% worse"] == [(2, -0.525), (5, -0.525)]
@@ -138,8 +138,8 @@ def test_ten_experiences_have_a_curve_each(tmp_path, metrics_csv, drawn):
     rows = [(str(i), 1, i, "Top1_Exp", i / 16, name) for i, name in enumerate(names)]
     loss = [(str(i), 1, "", "Loss_Epoch", 1.0, "") for i in range(10)]
     path = metrics_csv(rows + loss)
-    plot_loss(tmp_path / "loss.png", path, stages)
-    plot_metrics(tmp_path / "metrics.png", path, record_of(stages, learned))
+    save_figure(loss_figure(path, stages), tmp_path / "loss.png")
+    save_figure(metrics_figure(path, record_of(stages, learned)), tmp_path / "metrics.png")
     assert [curve(axes) for axes in drawn[1].axes] == [[(i + 1, i / 16)] for i in range(10)]
     assert [text.get_text() for text in drawn[0].axes[0].get_legend().get_texts()] == list(names)
     colours = [axes.lines[0].get_color() for axes in drawn[1].axes]
@@ -153,8 +153,17 @@ def test_two_experiences_of_one_kind_have_a_curve_each_and_the_limit_of_an_error
     scores = {"near": {"AbsRel": 0.5}, "far": {"AbsRel": 0.25}}
     stages = [Stage((name,), 1, 1.0, scores) for name in ("near", "far")]
     rows = [("0", 1, 0, "AbsRel_Exp", 0.5, "near"), ("0", 1, 1, "AbsRel_Exp", 0.25, "far")]
-    plot_metrics(tmp_path / "metrics.png", metrics_csv(rows), record_of(stages, learned))
+    save_figure(metrics_figure(metrics_csv(rows), record_of(stages, learned)), tmp_path / "metrics.png")
     first, second = drawn[0].axes
     assert (curve(first), curve(second)) == ([(1, 0.5)], [(1, 0.25)])
     lines = {line.get_label(): points(line) for line in first.lines}
     assert lines["5% worse"] == [(1, 0.525), (2, 0.525)]
+
+
+def test_the_single_task_value_is_a_line_over_the_whole_stream(tmp_path, metrics_csv):
+    record = replace(record_of(STAGES), single_task={"seg": {"mIoU": 0.45}})
+    first, second = metrics_figure(metrics_csv(SCORES), record).axes
+    lines = {line.get_label(): points(line) for line in second.lines}
+    assert lines["single task"] == [(0, 0.45), (5, 0.45)]
+    assert {line.get_label(): points(line) for line in first.lines}["single task"] == [(0, 0.5), (5, 0.5)]
+    assert [text.get_text() for text in second.get_legend().get_texts()] == ["single task"]

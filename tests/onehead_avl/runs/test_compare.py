@@ -12,7 +12,7 @@ from onehead_avl.report.comparison import COLUMNS
 from onehead_avl.system.files import write_json
 
 CANONICAL = "seg-det-cls"
-FILES = {"config.json", "comparison.csv", "comparison.md", "comparison.json", "plots"}
+FILES = {"config.json", "comparison.csv", "comparison.md", "comparison.json", "plots", "report.html"}
 PLOTS = {"final.png", "forgetting.png", "plasticity_stability.png", "cost.png"}
 METRICS = [("seg", "mIoU"), ("det", "AP50"), ("det", "AP"), ("cls", "Top1"), ("cls", "Top5")]
 RUNS = {f"{name}_{CANONICAL}_seed{seed}" for name in ("from-scratch", "naive", "replay") for seed in (0, 1)}

@@ -1,0 +1,105 @@
+"""Reports of folders: what a run or a comparison has left there becomes a page that people read."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from onehead_avl.errors import OutputError, UsageError
+from onehead_avl.evaluation.record import Record
+from onehead_avl.report import details
+from onehead_avl.report.comparison import Comparison, Run, compare, named_apart
+from onehead_avl.report.page.comparison_page import comparison_page
+from onehead_avl.report.page.run_page import run_page
+from onehead_avl.report.shown import FILE, read_shown
+from onehead_avl.runs.baselines import with_baselines
+from onehead_avl.runs.config import command_of
+from onehead_avl.runs.plan import ended_run, record_in
+from onehead_avl.system.files import write_text
+from strategies.named import SINGLE_TASK
+
+REPORT = "report.html"
+
+
+def write_report(folder: Path) -> Path:
+    """Write the report of a finished run or of a comparison from the files in its folder.
+
+    Returns:
+        The file.
+
+    Raises:
+        UsageError: The folder holds neither.
+        OutputError: A file there cannot be read, or the report cannot be written.
+    """
+    record = record_in(folder) if folder.is_dir() else None
+    if record is not None:
+        text = _run_page(folder, record)
+    elif runs := runs_in(folder):
+        text = _comparison_page(folder, runs)
+    else:
+        raise UsageError(f"expected the folder of a finished run or of a comparison, found neither at {folder}")
+    write_text(folder / REPORT, text)
+    return folder / REPORT
+
+
+def runs_in(folder: Path) -> dict[Path, Run]:
+    """Every run below a folder that has ended, well or not, by its own folder: strategies as they were asked for."""
+    folders = sorted(child for child in folder.iterdir() if child.is_dir()) if folder.is_dir() else []
+    runs = {each: run for each in folders if (run := ended_run(each)) is not None}
+    asked = [SINGLE_TASK, *_json(folder / "config.json").get("strategy", ())]
+    return dict(sorted(runs.items(), key=lambda pair: [*asked, pair[1].strategy].index(pair[1].strategy)))
+
+
+def comparison_of(runs: Iterable[Run]) -> Comparison:
+    """Compare runs: strategies of several hyper-parameters by names that tell, all beside the single-task values."""
+    return compare(named_apart(with_baselines(list(runs))))
+
+
+def _run_page(folder: Path, record: Record) -> str:
+    metrics_csv = folder / "metrics.csv"
+    if not metrics_csv.exists():
+        raise OutputError(f"{metrics_csv}: expected the values of the run over time, found no such file; run it again")
+    return run_page(record, metrics_csv, read_shown(folder / FILE), _json(folder / details.FILE), _about(folder))
+
+
+def _comparison_page(folder: Path, runs: Mapping[Path, Run]) -> str:
+    comparison = comparison_of(runs.values())
+    seed, chosen = _of_one_seed(runs)
+    pictures = {
+        title: (record, shown) for title, (place, record) in chosen.items() if (shown := read_shown(place / FILE))
+    }
+    return comparison_page(comparison, pictures, seed, _about(folder))
+
+
+def _of_one_seed(runs: Mapping[Path, Run]) -> tuple[int | None, dict[str, tuple[Path, Record]]]:
+    """A finished run of each strategy and order, all of the smallest seed that there is."""
+    named = dict(zip(runs, named_apart(list(runs.values())), strict=True))
+    finished = {place: (run, run.record) for place, run in named.items() if run.record is not None}
+    if not finished:
+        return None, {}
+    seed = min(run.seed for run, _ in finished.values())
+    orders = {run.order for run, _ in finished.values()}
+    return seed, {
+        f"{run.strategy} ({' '.join(run.order)})" if len(orders) > 1 else run.strategy: (place, record)
+        for place, (run, record) in finished.items()
+        if run.seed == seed
+    }
+
+
+def _about(folder: Path) -> dict[str, str]:
+    """The command and the configuration of a folder, by title; nothing if it does not say."""
+    config = _json(folder / "config.json")
+    return {"Command": command_of(config), "Configuration": json.dumps(config, indent=2)} if config else {}
+
+
+def _json(file: Path) -> dict[str, Any]:
+    """What a file of a run holds; nothing if there is none."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{file}: expected what a run wrote, but it cannot be read ({error}); remove it") from error
+    if not isinstance(found, dict):
+        raise OutputError(f"{file}: expected what a run wrote, found other content; remove it")
+    return found
