@@ -42,7 +42,9 @@ def _origins(prepared: Prepared) -> dict[str, Origin]:
         elif prepared.manifest_sha256 is not None and each.kind in _OFFICIAL:
             origins[each.name] = _OFFICIAL[each.kind]
         else:
-            origins[each.name] = Origin(str(each.source.path), _UNKNOWN)
+            origins[each.name] = Origin(
+                each.source.path.name, _UNKNOWN
+            )  # a card is handed on, and a path tells of its machine
     return origins
 
 

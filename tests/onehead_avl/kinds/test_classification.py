@@ -193,3 +193,12 @@ def test_exported_probabilities_are_those_of_a_prediction():
     logits = torch.randn(2, 6, 3, 5, generator=torch.Generator().manual_seed(0))
     decoded = KIND.decode(logits, torch.tensor([[24, 40], [24, 40]]))
     assert torch.equal(KIND.outputs(logits)["probabilities"], torch.stack([each["probabilities"] for each in decoded]))
+
+
+def test_guesses_are_counted_by_the_class_of_the_image():
+    metric = counted(
+        (ranked([2, 0, 1], [2, 1, 0]), annotated(0, 2)), (ranked([1, 0, 2]), annotated(0)), classes=CLASSES[:3]
+    )
+    assert metric.confusion() == [[0, 1, 1], [0, 0, 0], [0, 0, 1]]
+    metric.reset()
+    assert metric.confusion() == [[0] * 3] * 3

@@ -1,5 +1,6 @@
 import json
 import pickle
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -273,3 +274,17 @@ def test_as_many_predictions_as_truths_are_expected():
 def test_nothing_is_printed(capfd):
     ap([found(BOX)], [truth(BOX)])
     assert capfd.readouterr() == ("", "")
+
+
+def test_precision_at_each_recall_is_that_of_the_reference():
+    rng = np.random.default_rng(5)
+    predictions, truths = random_data(rng, 12, 4)
+    curves = CocoMatches(predictions, truths, 4).precision_at_50()
+    of_classes = CocoMatches(predictions, truths, 4).ap_of_classes()["AP50"]
+    assert [curve is None for curve in curves] == [value is None for value in of_classes]
+    assert any(curve is None for curve in curves)  # a class that is nowhere annotated
+    for curve, value in zip(curves, of_classes, strict=True):
+        if curve is not None:
+            assert len(curve) == 101
+            assert np.mean(curve) == pytest.approx(value)
+            assert all(one >= other for one, other in pairwise(curve))

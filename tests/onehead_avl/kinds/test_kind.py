@@ -252,8 +252,11 @@ def test_a_kind_of_one_metric_is_measured_by_it_and_one_of_two_by_both_together(
     assert both.names == ("Images", "Mean", "Range")
     assert [value.higher_is_better for value in Plain().metrics] == [True, True, False]
     assert both.mistakes() == {}
-    both.metrics[0].mistakes = lambda: {"missed": 0.5}
-    assert both.mistakes() == {"missed": 0.5}
+    assert both.precision_recall() == {}
+    assert both.confusion() == []
+    for name, told in (("mistakes", {"missed": 0.5}), ("precision_recall", {"a": [1.0]}), ("confusion", [[2]])):
+        setattr(both.metrics[0], name, lambda told=told: told)
+        assert getattr(both, name)() == told
 
 
 def test_a_kind_that_says_nothing_else_starts_from_zero_and_has_no_classes():
@@ -264,6 +267,14 @@ def test_a_kind_that_says_nothing_else_starts_from_zero_and_has_no_classes():
     assert kind.selected_classes(["a", "b"], ["b"]) == ("b",)
     with pytest.raises(UsageError, match="expected no classes to choose for the kind plain"):
         kind.select(annotation, {0: 0})
+
+
+def test_a_kind_that_says_nothing_else_tells_no_prediction_and_exports_its_channels():
+    kind, logits = Plain(), torch.ones(1, 2, 3, 3)
+    assert kind.as_json({"thing": torch.ones(2)}, ["a"], 1) == {}
+    assert kind.as_picture({"thing": torch.ones(2)}) is None
+    assert list(kind.outputs(logits)) == ["logits"]
+    assert kind.outputs(logits)["logits"] is logits
 
 
 def test_a_kind_that_says_nothing_else_gives_its_parts_as_they_are():

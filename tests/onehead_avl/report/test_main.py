@@ -17,7 +17,7 @@ PROBE = """<script nonce="probe">
 addEventListener("load", () => {
   const page = document.documentElement, wide = [];
   for (const each of document.querySelectorAll("body *")) {
-    const inside = each.closest(".wide, .strip, pre, svg");
+    const inside = each.closest(".wide, pre, svg");
     if ((!inside || inside === each) && each.getBoundingClientRect().right > innerWidth + 1) wide.push(each.tagName);
   }
   const images = [...document.images];

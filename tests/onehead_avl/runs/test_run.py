@@ -17,16 +17,8 @@ from strategies.named import parts_of
 
 FILES = {
     *("config.json", "stream.yaml", "results.json", "training_results.csv", "eval_results.csv", "metrics.csv"),
-    *(
-        "per_class.csv",
-        "tables.txt",
-        "log.txt",
-        "model.safetensors",
-        "plots",
-        "details.json",
-        "shown.npz",
-        "report.html",
-    ),
+    *("per_class.csv", "tables.txt", "log.txt", "model.safetensors", "MODEL_CARD.md", "plots"),
+    *("details.json", "shown.npz", "report.html"),
 }
 METRICS = {"seg": ["mIoU"], "det": ["AP50", "AP"], "cls": ["Top1", "Top5"]}
 
