@@ -65,9 +65,7 @@ def _run_page(folder: Path, record: Record) -> str:
 def _comparison_page(folder: Path, runs: Mapping[Path, Run]) -> str:
     comparison = comparison_of(runs.values())
     seed, chosen = _of_one_seed(runs)
-    pictures = {
-        title: (record, shown) for title, (place, record) in chosen.items() if (shown := read_shown(place / FILE))
-    }
+    pictures = {title: (record, read_shown(place / FILE)) for title, (place, record) in chosen.items()}
     return comparison_page(comparison, pictures, seed, _about(folder))
 
 

@@ -34,7 +34,7 @@ def comparison_page(
 
     Args:
         comparison: Of the runs.
-        pictures: By strategy, the record and the pictures of a run, all of one seed.
+        pictures: By strategy, the record and the pictures of a run, all of one seed; those without are named.
         seed: That seed; ``None`` without pictures.
         about: The command and the configuration, by title.
 
@@ -44,7 +44,10 @@ def comparison_page(
     names = ", ".join(dict.fromkeys(entry.strategy for entry in comparison.entries))
     charts = {name: [chart(draw, name, _ALTS[name])] for name, draw in comparison_figures(comparison).items()}
     how_to_read = map(paragraph, notes(comparison).split("\n\n"))
-    shown = strategy_strips(pictures) if pictures else []
+    with_pictures = {strategy: each for strategy, each in pictures.items() if each[1]}
+    shown = strategy_strips(with_pictures) if with_pictures else []
+    if shown and (without := ", ".join(strategy for strategy in pictures if strategy not in with_pictures)):
+        shown.append(paragraph(f"Without pictures, since they were computed before, by another command: {without}."))
     sections = [
         Section("After the last stage", [_table(final_rows(comparison)), *how_to_read]),
         Section("Plasticity against stability", charts.get("plasticity_stability", [])),

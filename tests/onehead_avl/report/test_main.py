@@ -131,6 +131,19 @@ def test_a_comparison_shows_all_strategies_and_their_pictures(comparison_report)
     assert comparison_report.stat().st_size < 5e6
 
 
+def test_a_strategy_that_left_no_pictures_is_named(invoke, comparison_report, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(comparison_report.parent, folder)
+    for file in folder.glob("from-scratch*/shown.npz"):
+        file.unlink()
+    assert invoke(main, folder).status == 0
+    text = (folder / "report.html").read_text()
+    assert "Without pictures, since they were computed before, by another command: from-scratch." in text
+    (block,) = re.findall(r"<h3>seg: 2007_000000.*?</div>", text, re.DOTALL)
+    assert re.findall(r"<figcaption>([\w-]+)", block) == ["annotation", "naive", "replay"]
+    assert "Without pictures" not in comparison_report.read_text()
+
+
 def test_a_report_is_made_anew_without_model_and_data(invoke, report, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(report.parent, folder)
