@@ -1,7 +1,7 @@
 """A trained network as a file that other programs run, without this package: ONNX, or a program of ``torch.export``.
 
-Both take images ``(B, 3, H, W)`` uint8 RGB of any number and of any size from 64 that is a multiple of 32, and emit
-``<head>_<name>`` for each of the ``outputs`` of the kind of each head.
+Both take images ``(B, 3, H, W)`` uint8 RGB of any number and of any size that is a multiple of 32 (a program:
+from 64), and emit ``<head>_<name>`` for each of the ``outputs`` of the kind of each head.
 """
 
 import io

@@ -25,6 +25,16 @@ def final_rows(comparison: Comparison) -> list[list[str]]:
     return rows
 
 
+def difference_rows(comparison: Comparison) -> list[list[str]]:
+    """How final metrics differ from those of the reference, with the 95 % interval over seeds; a header at least."""
+    rows = [[*_head(comparison), *(measure.title for measure in comparison.primary)]]
+    for entry in comparison.entries:
+        found = [(comparison.difference(entry, measure), measure) for measure in comparison.primary]
+        if any(difference is not None for difference, _ in found):
+            rows.append([*_name(comparison, entry), *(_difference(*each) for each in found)])
+    return rows
+
+
 def drop_rows(comparison: Comparison) -> list[list[str]]:
     """Just-learned values, and what was lost of them and of the single-task values, absolute and relative."""
     header = [*_head(comparison)]
@@ -132,6 +142,13 @@ def _mean(summary: Summary | None, form: str) -> str:
 
 def _bare(summary: Summary | None, form: str) -> str:
     return NOTHING if summary is None else format(summary.mean, form)
+
+
+def _difference(difference: Difference | None, measure: Measure) -> str:
+    if difference is None:
+        return NOTHING
+    ends = "" if difference.interval is None else f" ({' to '.join(f'{end:+.3f}' for end in difference.interval)})"
+    return f"{difference.mean:+.3f}{ends}{_mark(difference, measure)}"
 
 
 def _mark(difference: Difference | None, measure: Measure) -> str:

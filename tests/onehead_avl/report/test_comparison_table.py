@@ -5,7 +5,15 @@ import pytest
 from onehead_avl.evaluation.outcomes import Stage
 from onehead_avl.evaluation.record import Learned
 from onehead_avl.report.comparison import Run, compare
-from onehead_avl.report.comparison_table import console, cost_rows, drop_rows, final_rows, markdown, notes
+from onehead_avl.report.comparison_table import (
+    console,
+    cost_rows,
+    difference_rows,
+    drop_rows,
+    final_rows,
+    markdown,
+    notes,
+)
 
 ALONE = {"seg": {"mIoU": 0.5}, "det": {"AP50": 0.25, "AP": 0.125}, "cls": {"Top1": 0.8, "Top5": None}}
 ROWS = ((0.4, 0.0, 0.1), (0.3, 0.2, 0.1), (0.1, 0.15, 0.6))
@@ -188,3 +196,17 @@ def test_many_experiences_have_their_primary_metrics_and_an_error_is_better_when
     assert max(map(len, final.splitlines())) <= 160
     assert console(compare(runs)).count("strategy") == 1  # the table of losses would be too wide
     assert len(tables_of(markdown(compare(runs)))) == 3
+
+
+def test_differences_to_the_reference_have_their_interval_and_mark(comparison):
+    header, baseline, naive = difference_rows(comparison)
+    assert header == ["strategy", "seg mIoU", "det AP50", "cls Top1"]
+    assert baseline == ["from-scratch", "+0.100", "+0.050", "+0.100"]  # one seed is shared: no interval
+    assert naive[0] == "naive"
+    assert naive[1] == "-0.200 (-0.200 to -0.200) <"
+    assert naive[2].startswith("+0.000 (")
+    assert naive[3] == "+0.100 (+0.100 to +0.100) >"
+
+
+def test_without_another_strategy_there_is_no_difference(finished):
+    assert difference_rows(compare([finished("naive", 0, *ROWS)]))[1:] == []
