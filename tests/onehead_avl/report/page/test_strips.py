@@ -60,7 +60,7 @@ def test_of_many_stages_the_own_the_last_and_some_between_are_shown():
 
 
 def test_a_page_that_would_be_too_large_has_the_first_pictures_of_every_experience(record, monkeypatch):
-    monkeypatch.setattr(strips, "MOST_PICTURES", 5)
+    monkeypatch.setattr(strips, "MOST_PICTURES", 4)
     pictures = [shown(f"{name}{i}", name) for name in ("seg", "cls") for i in range(3)]
     kept = within_budget(pictures, {id(each): 2 for each in pictures})
     assert [each.name for each in kept] == ["seg0", "cls0"]
