@@ -12,6 +12,7 @@ from onehead_avl.errors import OutputError, UsageError, WeightsError
 from onehead_avl.kinds.kind import kind_of
 from onehead_avl.model import exported
 from onehead_avl.model.exported import ABOUT, TOLERANCE, export
+from onehead_avl.model.input import network_input
 from onehead_avl.model.layout import layout_of_heads
 from onehead_avl.model.network import OneHeadNet
 from onehead_avl.model.saved import SavedModel
@@ -89,6 +90,16 @@ def test_any_number_of_images_of_any_size_is_taken(run, saved, end, batch, heigh
     assert found["det_scores"].shape == (batch, height * width // 64, 2)
     assert found["cls_probabilities"].shape == (batch, 3)
     assert all(close(found[name], value) for name, value in expected.items())
+
+
+def test_pixels_reach_the_network_as_they_do_in_training(saved):
+    heard = []
+    images = torch.randint(0, 256, (2, 3, 32, 64), dtype=torch.uint8)
+    hook = saved.model.register_forward_pre_hook(lambda module, given: heard.append(given[0]))
+    with torch.no_grad():
+        exported.Exportable(saved.model, saved.layout)(images)
+    hook.remove()
+    torch.testing.assert_close(heard[0], torch.stack([network_input(image) for image in images]))
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="shared/test_data beside the repository is not there")

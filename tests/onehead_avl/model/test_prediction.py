@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from onehead_avl.model.input import network_input
 from onehead_avl.model.network import OneHeadNet
@@ -50,6 +51,23 @@ def test_a_network_is_left_in_the_mode_it_was_in(network, layout, pixels):
     assert torch.equal(
         found["cls"]["probabilities"], predict(network.eval(), layout, SIZE, pixels)["cls"]["probabilities"]
     )
+
+
+class Forgetful(nn.Module):
+    """A network that drops half of its outputs while it learns."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network, self.dropout = network, nn.Dropout()
+
+    def forward(self, images):
+        return self.dropout(self.network(images))
+
+
+def test_a_network_predicts_as_it_is_evaluated(network, layout, pixels):
+    expected = predict(network, layout, SIZE, pixels)["cls"]["probabilities"]
+    found = predict(Forgetful(network).train(), layout, SIZE, pixels)["cls"]["probabilities"]
+    assert torch.equal(found, expected)
 
 
 def test_images_of_pillow_arrays_and_tensors_are_the_same(pixels):

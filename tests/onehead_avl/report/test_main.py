@@ -126,6 +126,7 @@ def test_every_experience_has_its_pictures_after_each_of_its_stages(run_report):
 def test_a_comparison_shows_all_strategies_and_their_pictures(comparison_report):
     text = comparison_report.read_text()
     assert "<h1>Comparison: from-scratch, naive, replay</h1>" in text
+    assert "in the end, with seed 0." in text
     (differences,) = re.findall(r"<h2>Against replay</h2>.*?</section>", text, re.DOTALL)
     assert re.findall(r"<tr><td>([\w-]+)</td>", differences) == ["from-scratch", "naive"]
     assert differences.count(" to ") == 6  # both strategies share two seeds with it
