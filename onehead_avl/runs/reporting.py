@@ -59,7 +59,7 @@ def _run_page(folder: Path, record: Record) -> str:
     metrics_csv = folder / "metrics.csv"
     if not metrics_csv.exists():
         raise OutputError(f"{metrics_csv}: expected the values of the run over time, found no such file; run it again")
-    return run_page(record, metrics_csv, read_shown(folder / FILE), _json(folder / details.FILE), _about(folder))
+    return run_page(record, metrics_csv, read_shown(folder / FILE), _details(folder), _about(folder))
 
 
 def _comparison_page(folder: Path, runs: Mapping[Path, Run]) -> str:
@@ -82,6 +82,15 @@ def _of_one_seed(runs: Mapping[Path, Run]) -> tuple[int | None, dict[str, tuple[
         for place, (run, record) in finished.items()
         if run.seed == seed
     }
+
+
+def _details(folder: Path) -> dict[str, Any]:
+    """The curves and confusions of a run; nothing if it left none."""
+    file = folder / details.FILE
+    found = _json(file)
+    if not all(isinstance(each, dict) and {"precision_recall", "confusion"} <= each.keys() for each in found.values()):
+        raise OutputError(f"{file}: expected the curves and confusions of a run, found other content; remove it")
+    return found
 
 
 def _about(folder: Path) -> dict[str, str]:

@@ -187,6 +187,16 @@ def test_a_damaged_file_is_named(invoke, run_report, tmp_path, name, fragment):
     assert (folder / "report.html").read_bytes() == before
 
 
+def test_a_file_of_other_content_is_named(invoke, run_report, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(run_report.parent, folder)
+    (folder / "details.json").write_text('{"seg": 1}')
+    answer = invoke(main, folder)
+    assert answer.status == 1
+    assert f"{folder / 'details.json'}: expected the curves and confusions of a run" in answer.err
+    assert "Traceback" not in answer.err
+
+
 def test_a_run_that_lacks_its_pictures_has_a_report_of_the_rest(invoke, run_report, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(run_report.parent, folder)
