@@ -1,5 +1,6 @@
 """What the commands have in common: quiet third parties, and errors as one sentence with an exit status."""
 
+import argparse
 import io
 import os
 import signal
@@ -7,6 +8,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 from onehead_avl.errors import OneHeadError
@@ -57,6 +59,27 @@ class _Terminated(KeyboardInterrupt):
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     raise _Terminated
+
+
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    """Have a command ask for saved weights, and for what builds their network if that is none of this package's."""
+    parser.add_argument("--weights", type=Path, required=True, metavar="FILE", help="model.safetensors of a run")
+    parser.add_argument(
+        "--model",
+        metavar="MODULE:CLASS",
+        help="what builds the network from the layout, for weights of one that is none of this package's",
+    )
+
+
+def add_kinds(parser: argparse.ArgumentParser) -> None:
+    """Have a command ask for kinds that weights need and no stream names."""
+    parser.add_argument(
+        "--kind",
+        nargs="+",
+        default=[],
+        metavar="MODULE:CLASS",
+        help="kinds that are none of this package's, for weights that were learned with them",
+    )
 
 
 _NOISE = ("no QP solver found", "higher not found", "Avalanche is transitioning to strategy constructors")

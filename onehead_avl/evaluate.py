@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from onehead_avl.command import quiet_third_parties, run_command
+from onehead_avl.command import add_weights, quiet_third_parties, run_command
 from onehead_avl.errors import UsageError
 from onehead_avl.system.device_names import DEVICES, wrong_device
 from scenarios.description import READY_MADE, read_description
@@ -16,7 +16,7 @@ def main() -> None:
         prog="python -m onehead_avl.evaluate",
         description="Print the metrics of saved weights on the images of a stream.",
     )
-    parser.add_argument("--weights", type=Path, required=True, metavar="FILE", help="model.safetensors of a run")
+    add_weights(parser)
     parser.add_argument(
         "--stream",
         default="challenge",
@@ -34,11 +34,6 @@ def main() -> None:
         "--tasks", nargs="+", default=["all"], metavar="EXPERIENCE", help="experiences to score; default: all"
     )
     parser.add_argument("--split", default="val", choices=["val", "train"], help="default: val")
-    parser.add_argument(
-        "--model",
-        metavar="MODULE:CLASS",
-        help="what builds the network from the layout, for weights of one that is none of this package's",
-    )
     parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="default: 16")
     parser.add_argument("--device", default="auto", metavar="|".join(DEVICES), help="default: auto")
     arguments = parser.parse_args()

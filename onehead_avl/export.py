@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from onehead_avl.command import quiet_third_parties, run_command
+from onehead_avl.command import add_kinds, add_weights, quiet_third_parties, run_command
 
 
 def main() -> None:
@@ -13,21 +13,10 @@ def main() -> None:
         prog="python -m onehead_avl.export",
         description="Write saved weights as a file that other programs run without this package.",
     )
-    parser.add_argument("--weights", type=Path, required=True, metavar="FILE", help="model.safetensors of a run")
+    add_weights(parser)
+    add_kinds(parser)
     parser.add_argument(
         "--output", type=Path, required=True, metavar="FILE", help="model.onnx, or model.pt2 for torch.export"
-    )
-    parser.add_argument(
-        "--kind",
-        nargs="+",
-        default=[],
-        metavar="MODULE:CLASS",
-        help="kinds that are none of this package's, for weights that were learned with them",
-    )
-    parser.add_argument(
-        "--model",
-        metavar="MODULE:CLASS",
-        help="what builds the network from the layout, for weights of one that is none of this package's",
     )
     arguments = parser.parse_args()
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from onehead_avl.command import quiet_third_parties, run_command
+from onehead_avl.command import add_kinds, add_weights, quiet_third_parties, run_command
 from onehead_avl.errors import UsageError
 from onehead_avl.system.device_names import DEVICES, wrong_device
 
@@ -16,22 +16,11 @@ def main() -> None:
         description="Write what saved weights see in pictures: drawn, as masks, and as one predictions.json.",
     )
     parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE|FOLDER")
-    parser.add_argument("--weights", type=Path, required=True, metavar="FILE", help="model.safetensors of a run")
+    add_weights(parser)
+    add_kinds(parser)
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new or empty folder")
     parser.add_argument(
         "--heads", nargs="+", default=["all"], metavar="HEAD", help="parts of the output to show; default: all"
-    )
-    parser.add_argument(
-        "--kind",
-        nargs="+",
-        default=[],
-        metavar="MODULE:CLASS",
-        help="kinds that are none of this package's, for weights that were learned with them",
-    )
-    parser.add_argument(
-        "--model",
-        metavar="MODULE:CLASS",
-        help="what builds the network from the layout, for weights of one that is none of this package's",
     )
     parser.add_argument("--device", default="auto", metavar="|".join(DEVICES), help="default: auto")
     arguments = parser.parse_args()

@@ -10,12 +10,12 @@ from typing import Any
 
 from avalanche.evaluation.metric_results import MetricValue
 from avalanche.training.templates import SupervisedTemplate
-from PIL import Image
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 from torch import Tensor
 from torch.utils.tensorboard.summary import text
+from torchvision.transforms.v2.functional import to_pil_image
 
 from onehead_avl.evaluation.shown import ShownPredictions
 from onehead_avl.logs.growing import GrowingLog
@@ -71,6 +71,6 @@ class TensorBoardLogger(GrowingLog):
 def _picture(image: Tensor) -> Summary.Image:
     """An image ``(3, H, W)`` uint8 as TensorBoard keeps it."""
     file = io.BytesIO()
-    Image.fromarray(image.permute(1, 2, 0).numpy()).save(file, format="JPEG", quality=85)
+    to_pil_image(image).save(file, format="JPEG", quality=85)
     _, height, width = image.shape
     return Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=file.getvalue())

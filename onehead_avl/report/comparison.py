@@ -152,6 +152,10 @@ class Comparison:
         """The metrics by which the experiences are judged."""
         return [measure for measure in self.measures if measure.primary]
 
+    def called(self, entry: Entry) -> str:
+        """What an entry is called: its strategy, with its order where there are several."""
+        return f"{entry.strategy} ({' '.join(entry.order)})" if len(self.orders) > 1 else entry.strategy
+
     def difference(self, entry: Entry, measure: Measure, quantity: str = "final") -> Difference | None:
         """The paired difference of a quantity to the reference in the same order; ``None`` without shared seeds."""
         for other in self.entries:

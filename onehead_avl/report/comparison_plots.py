@@ -27,7 +27,7 @@ def comparison_figures(comparison: Comparison) -> dict[str, Callable[[], Figure]
     entries = [entry for entry in comparison.entries if entry.finished]
     if not entries:
         return {}
-    labels = [_label(comparison, entry) for entry in entries]
+    labels = [comparison.called(entry) for entry in entries]
     return {
         "final": partial(_final, comparison, entries, labels),
         "forgetting": partial(_forgetting, comparison, entries, labels),
@@ -118,10 +118,6 @@ def _panels(columns: int, rows: int) -> tuple[Figure, Sequence]:
 def _name_rows(panels: Sequence, labels: Sequence[str]) -> None:
     panels[0].set_yticks(range(len(labels)), labels)
     panels[0].invert_yaxis()
-
-
-def _label(comparison: Comparison, entry: Entry) -> str:
-    return f"{entry.strategy} ({' '.join(entry.order)})" if len(comparison.orders) > 1 else entry.strategy
 
 
 def _mean(entry: Entry, measure: Callable) -> float | None:

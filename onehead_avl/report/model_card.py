@@ -14,7 +14,7 @@ FILE = "MODEL_CARD.md"
 
 
 @dataclass(frozen=True)
-class Origin:
+class Provenance:
     """Where the images of an experience come from.
 
     Attributes:
@@ -32,7 +32,7 @@ def model_card(
     parameters: int,
     image_size: int,
     command: str,
-    origins: Mapping[str, Origin],
+    origins: Mapping[str, Provenance],
     pretraining: str | None,
 ) -> str:
     """Write the card of a run's ``model.safetensors`` in Markdown.
@@ -51,7 +51,7 @@ def model_card(
         "---",
         "library_name: onehead-avl",
         "tags:",
-        *(f"- {tag}" for tag in dict.fromkeys(["continual-learning", *(f"image-{each.kind}" for each in learned)])),
+        *(f"- {tag}" for tag in dict.fromkeys(["continual-learning", *(each.kind for each in learned)])),
         "---",
         "",
         f"# {record.stream}: {record.strategy}, seed {record.seed}",
@@ -71,7 +71,13 @@ def model_card(
         *_table(
             ["experience", "kind", "classes", "training images", "images", "licence"],
             [
-                [each.name, each.kind, ", ".join(each.classes) or "none", str(each.train), *_origin(origins[each.name])]
+                [
+                    each.name,
+                    each.kind,
+                    ", ".join(each.classes) or "none",
+                    str(each.train),
+                    *_provenance(origins[each.name]),
+                ]
                 for each in learned
             ],
         ),
@@ -115,8 +121,8 @@ def model_card(
     return "\n".join(lines)
 
 
-def _origin(origin: Origin) -> list[str]:
-    return [origin.place, origin.licence]
+def _provenance(provenance: Provenance) -> list[str]:
+    return [provenance.place, provenance.licence]
 
 
 def _table(header: list[str], rows: list[list[str]]) -> list[str]:

@@ -12,7 +12,7 @@ import numpy
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.v2.functional import resize
+from torchvision.transforms.v2.functional import resize, to_pil_image
 
 from onehead_avl.errors import OutputError
 from onehead_avl.evaluation.outcomes import Measure
@@ -148,7 +148,7 @@ def _under(arrays: Mapping[str, numpy.ndarray], begin: str) -> dict[str, numpy.n
 
 def _jpeg(image: Tensor) -> bytes:
     """A small copy of an image."""
-    picture = Image.fromarray(image.permute(1, 2, 0).numpy())
+    picture = to_pil_image(image)
     picture.thumbnail((_LONGEST, _LONGEST))
     file = io.BytesIO()
     picture.save(file, format="JPEG", quality=85, subsampling=0)

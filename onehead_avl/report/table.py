@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from onehead_avl.evaluation.outcomes import mean, single_task_shares
 from onehead_avl.evaluation.record import Record, Rule
@@ -111,6 +111,17 @@ def checklist_table(rules: Sequence[Rule]) -> str:
 def per_class_table(record: Record) -> str:
     """The values of single classes right after the own stage of their experience, and after the last stage."""
     rows = [["class", "just learned", "final"]]
+    for title, values in class_values(record):
+        rows += [[f"{title} {called}", *map(number, both)] for called, both in values.items()]
+    return layout_table(rows)
+
+
+def class_values(record: Record) -> Iterator[tuple[str, dict[str, tuple[float | None, float | None]]]]:
+    """What was measured of single classes.
+
+    Returns:
+        For each experience and value its title, and by class the value right after the own stage and the final one.
+    """
     last = len(record.stages) - 1
     for own, stage in enumerate(record.stages):
         for name in stage.experiences:
@@ -118,21 +129,23 @@ def per_class_table(record: Record) -> str:
                 # Of separate networks only the last one is there at the end.
                 meant = not record.separate or own == last
                 final = record.stages[-1].per_class.get(name, {}).get(metric, {}) if meant else {}
-                rows += [
-                    [f"{name} {metric} {called}", number(value), number(final.get(called))]
-                    for called, value in learned.items()
-                ]
-    return layout_table(rows)
+                yield f"{name} {metric}", {called: (value, final.get(called)) for called, value in learned.items()}
 
 
 def mistakes_table(record: Record) -> str:
     """What each type of mistake costs in the end; empty without experiences of kinds that tell them apart."""
+    rows = mistakes_rows(record)
+    return layout_table(rows) if rows[1:] else ""
+
+
+def mistakes_rows(record: Record) -> list[list[str]]:
+    """What each type of mistake costs in the end; the first row is the header."""
     columns = list(dict.fromkeys(kind for told in record.mistakes.values() for kind in told))
     rows = [["lost to mistakes", *columns]]
     for name, told in record.mistakes.items():
         primary = next(each.measure.title for each in record.outcomes if each.measure.experience == name)
         rows.append([primary, *(number(told.get(kind)) for kind in columns)])
-    return layout_table(rows) if columns else ""
+    return rows
 
 
 def per_class_csv(record: Record) -> str:

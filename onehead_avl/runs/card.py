@@ -2,17 +2,17 @@
 
 from onehead_avl.evaluation.record import Record
 from onehead_avl.model.network import OneHeadNet
-from onehead_avl.report.model_card import Origin, model_card
-from onehead_avl.runs.config import command_of
+from onehead_avl.report.model_card import Provenance, model_card
+from onehead_avl.runs.command_line import command_of
 from onehead_avl.runs.preparation import Prepared
 from onehead_avl.runs.summary import trained_network
 
-_DRAWN = Origin("scenes drawn by onehead-avl", "MIT, as the program")
+_DRAWN = Provenance("scenes drawn by onehead-avl", "MIT, as the program")
 
 _OFFICIAL = {
-    "segmentation": Origin("PASCAL VOC 2012", "photographs of Flickr, under its terms of use"),
-    "detection": Origin("COCO 2017", "annotations CC BY 4.0; photographs of Flickr, each under its own licence"),
-    "classification": Origin("Imagenette", "terms of ImageNet: non-commercial research and education"),
+    "segmentation": Provenance("PASCAL VOC 2012", "photographs of Flickr, under its terms of use"),
+    "detection": Provenance("COCO 2017", "annotations CC BY 4.0; photographs of Flickr, each under its own licence"),
+    "classification": Provenance("Imagenette", "terms of ImageNet: non-commercial research and education"),
 }
 """Of the three sets that ``python -m onehead_avl.prepare`` fetches."""
 
@@ -34,7 +34,7 @@ def card_of(prepared: Prepared, record: Record) -> str:
     )
 
 
-def _origins(prepared: Prepared) -> dict[str, Origin]:
+def _origins(prepared: Prepared) -> dict[str, Provenance]:
     origins = {}
     for each in prepared.config.placed().experiences:
         if each.source.path is None:
@@ -42,7 +42,7 @@ def _origins(prepared: Prepared) -> dict[str, Origin]:
         elif prepared.manifest_sha256 is not None and each.kind in _OFFICIAL:
             origins[each.name] = _OFFICIAL[each.kind]
         else:
-            origins[each.name] = Origin(
+            origins[each.name] = Provenance(
                 each.source.path.name, _UNKNOWN
             )  # a card is handed on, and a path tells of its machine
     return origins

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
@@ -380,21 +379,3 @@ def changed_options(config: Config, before: Mapping[str, Any], free: Collection[
     fixed = options_that(*(affects for affects in Affects if affects not in free))
     changed = sorted(name for name in fixed if now[name] != before.get(name))
     return ", ".join(f"--{name.replace('_', '-')}" for name in changed)
-
-
-def command_of(values: Mapping[str, Any]) -> str:
-    """The command line that a configuration stands for: what is usual is left out.
-
-    Args:
-        values: What :meth:`Config.as_dict` made.
-    """
-    values = json.loads(json.dumps(values))  # as it is when it was read from a file
-    words = ["python -m onehead_avl.benchmark"]
-    usual = json.loads(json.dumps(Config().as_dict()))
-    for each in fields(Config):
-        value = values.get(each.name)
-        if value == usual[each.name] or each.metadata["affects"] is Affects.NOTHING:
-            continue
-        given = [] if value is True else value if isinstance(value, list) else [value]
-        words.append(shlex.join([f"--{each.name.replace('_', '-')}", *map(str, given)]))
-    return " ".join(words)

@@ -187,7 +187,7 @@ def claim(folder: Path, config: Config) -> None:
         raise UsageError(
             f"--output expects the folder of a comparison, but {folder} holds a single run; choose another"
         )
-    before = _read(folder / "config.json")
+    before = read_written(folder / "config.json")
     if before is None:
         write_json(folder / "config.json", config.as_dict())
     elif changed := changed_options(config, before, (Affects.NOTHING, Affects.LOGS, Affects.ENTRIES)):
@@ -208,7 +208,7 @@ def require_same_run(folder: Path, config: Resolved) -> None:
         UsageError: It was begun with another configuration.
         OutputError: The configuration that is there cannot be read.
     """
-    before = _read(folder / "config.json")
+    before = read_written(folder / "config.json")
     if before is not None and (changed := changed_options(config, before, (Affects.NOTHING, Affects.CONTENT))):
         raise UsageError(
             f"--resume expects the command that began {folder}, but it was begun with other values of {changed}; "
@@ -225,7 +225,7 @@ def ended_run(folder: Path) -> Run | None:
     record = record_in(folder)
     if record is not None:
         return Run(record.strategy, record.order, record.seed, record, options=record.options)
-    failure = _read(folder / FAILURE)
+    failure = read_written(folder / FAILURE)
     if failure is None:
         return None
     try:
@@ -283,11 +283,16 @@ def record_in(folder: Path) -> Record | None:
     Raises:
         OutputError: The file is there but cannot be read, or is of another version.
     """
-    found = _read(folder / RESULTS)
+    found = read_written(folder / RESULTS)
     return None if found is None else Record.from_json(found, folder / RESULTS)
 
 
-def _read(file: Path) -> dict | None:
+def read_written(file: Path) -> dict | None:
+    """The JSON object that an earlier run wrote into a file; ``None`` if there is no such file.
+
+    Raises:
+        OutputError: The file cannot be read.
+    """
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(found, dict):

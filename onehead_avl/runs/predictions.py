@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torchvision.transforms.v2.functional import to_pil_image
 from tqdm import tqdm
 
 from onehead_avl.errors import DataError, UsageError
@@ -156,7 +157,7 @@ def _written(
             _save(own, file, "PNG")
             told[part.head]["file_name"] = str(file.relative_to(folder))
     file = place.with_name(f"{place.name}.jpg")
-    _save(Image.fromarray(drawn.permute(1, 2, 0).numpy()), file, "JPEG", quality=90, subsampling=0)
+    _save(to_pil_image(drawn), file, "JPEG", quality=90, subsampling=0)
     return {"drawn": str(file.relative_to(folder)), **told}
 
 

@@ -13,8 +13,8 @@ from onehead_avl.report.page.comparison_page import comparison_page
 from onehead_avl.report.page.run_page import run_page
 from onehead_avl.report.shown import FILE, read_shown
 from onehead_avl.runs.baselines import with_baselines
-from onehead_avl.runs.config import command_of
-from onehead_avl.runs.plan import ended_run, record_in
+from onehead_avl.runs.command_line import command_of
+from onehead_avl.runs.plan import ended_run, read_written, record_in
 from onehead_avl.system.files import write_text
 from strategies.named import SINGLE_TASK
 
@@ -46,13 +46,17 @@ def runs_in(folder: Path) -> dict[Path, Run]:
     """Every run below a folder that has ended, well or not, by its own folder: strategies as they were asked for."""
     folders = sorted(child for child in folder.iterdir() if child.is_dir()) if folder.is_dir() else []
     runs = {each: run for each in folders if (run := ended_run(each)) is not None}
-    asked = [SINGLE_TASK, *_json(folder / "config.json").get("strategy", ())]
+    asked = [SINGLE_TASK, *(read_written(folder / "config.json") or {}).get("strategy", ())]
     return dict(sorted(runs.items(), key=lambda pair: [*asked, pair[1].strategy].index(pair[1].strategy)))
 
 
 def comparison_of(runs: Iterable[Run]) -> Comparison:
     """Compare runs: strategies of several hyper-parameters by names that tell, all beside the single-task values."""
-    return compare(named_apart(with_baselines(list(runs))))
+    return compare(_named(runs))
+
+
+def _named(runs: Iterable[Run]) -> list[Run]:
+    return named_apart(with_baselines(list(runs)))
 
 
 def _run_page(folder: Path, record: Record) -> str:
@@ -63,31 +67,23 @@ def _run_page(folder: Path, record: Record) -> str:
 
 
 def _comparison_page(folder: Path, runs: Mapping[Path, Run]) -> str:
-    comparison = comparison_of(runs.values())
-    seed, chosen = _of_one_seed(runs)
-    pictures = {title: (record, read_shown(place / FILE)) for title, (place, record) in chosen.items()}
-    return comparison_page(comparison, pictures, seed, _about(folder))
-
-
-def _of_one_seed(runs: Mapping[Path, Run]) -> tuple[int | None, dict[str, tuple[Path, Record]]]:
-    """A finished run of each strategy and order, all of the smallest seed that there is."""
-    named = dict(zip(runs, named_apart(list(runs.values())), strict=True))
-    finished = {place: (run, run.record) for place, run in named.items() if run.record is not None}
-    if not finished:
-        return None, {}
-    seed = min(run.seed for run, _ in finished.values())
-    orders = {run.order for run, _ in finished.values()}
-    return seed, {
-        f"{run.strategy} ({' '.join(run.order)})" if len(orders) > 1 else run.strategy: (place, record)
-        for place, (run, record) in finished.items()
-        if run.seed == seed
+    named = _named(runs.values())
+    comparison = compare(named)
+    places = {(run.strategy, run.order, run.seed): place for place, run in zip(runs, named, strict=True)}
+    finished = [(entry, run, run.record) for entry in comparison.entries for run in entry.finished]
+    seed = min((run.seed for _, run, _ in finished), default=None)
+    pictures = {
+        comparison.called(entry): (record, read_shown(places[run.strategy, run.order, run.seed] / FILE))
+        for entry, run, record in finished
+        if run.seed == seed and record is not None
     }
+    return comparison_page(comparison, pictures, seed, _about(folder))
 
 
 def _details(folder: Path) -> dict[str, Any]:
     """The curves and confusions of a run; nothing if it left none."""
     file = folder / details.FILE
-    found = _json(file)
+    found = read_written(file) or {}
     if not all(isinstance(each, dict) and {"precision_recall", "confusion"} <= each.keys() for each in found.values()):
         raise OutputError(f"{file}: expected the curves and confusions of a run, found other content; remove it")
     return found
@@ -95,18 +91,5 @@ def _details(folder: Path) -> dict[str, Any]:
 
 def _about(folder: Path) -> dict[str, str]:
     """The command and the configuration of a folder, by title; nothing if it does not say."""
-    config = _json(folder / "config.json")
+    config = read_written(folder / "config.json")
     return {"Command": command_of(config), "Configuration": json.dumps(config, indent=2)} if config else {}
-
-
-def _json(file: Path) -> dict[str, Any]:
-    """What a file of a run holds; nothing if there is none."""
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise OutputError(f"{file}: expected what a run wrote, but it cannot be read ({error}); remove it") from error
-    if not isinstance(found, dict):
-        raise OutputError(f"{file}: expected what a run wrote, found other content; remove it")
-    return found

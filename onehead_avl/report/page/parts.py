@@ -12,8 +12,8 @@ import matplotlib
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
-from PIL import Image
 from torch import Tensor
+from torchvision.transforms.v2.functional import to_pil_image
 
 _TEMPLATES = Environment(
     loader=PackageLoader("onehead_avl.report.page"),
@@ -154,7 +154,7 @@ def chart(draw: Callable[[], Figure], name: str, alt: str) -> Markup:
 
 def picture(image: Tensor, alt: str, caption: str, *, truth: bool = False) -> Picture:
     """Make an image ``(3, H, W)`` uint8 one of a strip."""
-    small = Image.fromarray(image.permute(1, 2, 0).numpy())
+    small = to_pil_image(image)
     small.thumbnail((_WIDTH, _WIDTH))
     file = io.BytesIO()
     small.save(file, format="WEBP", quality=75)

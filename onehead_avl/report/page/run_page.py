@@ -12,7 +12,7 @@ from onehead_avl.report.page.strips import stage_strips
 from onehead_avl.report.page.verdict import verdict
 from onehead_avl.report.plots import loss_figure, metrics_figure
 from onehead_avl.report.shown import ShownPicture
-from onehead_avl.report.table import NOTHING, number, span, trained_by
+from onehead_avl.report.table import NOTHING, class_values, mistakes_rows, number, span, trained_by
 
 _MATRIX = (
     "Forgetting is how much worse the end is than right after the own stage, so a gain is negative. The interval is "
@@ -113,18 +113,10 @@ def _forgotten(record: Record) -> list[Markup]:
 
 
 def _classes(record: Record) -> list[Markup]:
-    blocks = []
-    last = len(record.stages) - 1
-    for own, stage in enumerate(record.stages):
-        for name in stage.experiences:
-            for metric, learned in stage.per_class.get(name, {}).items():
-                meant = not record.separate or own == last
-                final = record.stages[-1].per_class.get(name, {}).get(metric, {}) if meant else {}
-                rows: list[Row] = [
-                    [called, _share(value), _share(final.get(called))] for called, value in learned.items()
-                ]
-                blocks.append(table([f"{name} {metric}", "just learned", "final"], rows))
-    return blocks
+    return [
+        table([title, "just learned", "final"], [(called, *map(_share, both)) for called, both in values.items()])
+        for title, values in class_values(record)
+    ]
 
 
 def _share(value: float | None) -> Cell:
@@ -137,10 +129,8 @@ def _heat(text: str, depth: float | None, classes: str = "") -> Cell:
 
 
 def _mistakes(record: Record) -> list[Markup]:
-    columns = list(dict.fromkeys(kind for costs in record.mistakes.values() for kind in costs))
-    titles = {each.measure.experience: each.measure.title for each in record.outcomes if each.measure.primary}
-    rows = [[titles[name], *(number(costs.get(kind)) for kind in columns)] for name, costs in record.mistakes.items()]
-    return [table(["lost to", *columns], rows)] if rows else []
+    header, *rows = mistakes_rows(record)
+    return [table(header, rows)] if rows else []
 
 
 def _curves(details: Mapping[str, Any]) -> list[Markup]:

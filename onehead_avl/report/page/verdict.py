@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from onehead_avl.evaluation.outcomes import Outcome, single_task_shares
 from onehead_avl.evaluation.record import Record
-from onehead_avl.report.comparison import Comparison, Entry
+from onehead_avl.report.comparison import Comparison
 from onehead_avl.report.table import number
 
 _NOTHING_MUCH = 0.005
@@ -43,7 +43,7 @@ def verdict_of_comparison(comparison: Comparison) -> str:
     if not shares:
         return f"{len(comparison.entries)} strategies; the single-task performance that ranks them is not known."
     best, entry = max(shares, key=lambda pair: pair[0])
-    said = f"{_called(comparison, entry)} ends with {best:.0%} of single-task performance, the most of {len(shares)}"
+    said = f"{comparison.called(entry)} ends with {best:.0%} of single-task performance, the most of {len(shares)}"
     others = [share for share, each in shares if each.strategy == comparison.reference and each is not entry]
     ended = f"; {comparison.reference} with {others[0]:.0%}." if others else "."
     seeds = max(len(each.finished) for each in comparison.entries)
@@ -53,7 +53,3 @@ def verdict_of_comparison(comparison: Comparison) -> str:
 
 def _values(outcomes: Sequence[Outcome]) -> str:
     return ", ".join(f"{each.measure.title} {number(each.just_learned, '.3f')}" for each in outcomes)
-
-
-def _called(comparison: Comparison, entry: Entry) -> str:
-    return f"{entry.strategy} ({' '.join(entry.order)})" if len(comparison.orders) > 1 else entry.strategy

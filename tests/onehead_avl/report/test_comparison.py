@@ -413,3 +413,11 @@ def test_runs_that_were_told_apart_are_entries_of_their_own(finished):
         ("ewc lambda=1.0", [0, 1]),
         ("ewc lambda=10.0", [0, 1]),
     ]
+
+
+def test_an_entry_is_called_by_its_order_where_there_are_several(finished):
+    rows = ((0.4, 0.0, 0.1), (0.3, 0.2, 0.1), (0.1, 0.15, 0.6))
+    one = compare([finished("naive", 0, *rows)])
+    assert [one.called(entry) for entry in one.entries] == ["naive"]
+    both = compare([finished("naive", 0, *rows), finished("naive", 0, *rows, order=("cls", "seg", "det"))])
+    assert [both.called(entry) for entry in both.entries] == ["naive (seg det cls)", "naive (cls seg det)"]

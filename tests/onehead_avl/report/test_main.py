@@ -197,6 +197,15 @@ def test_a_file_of_other_content_is_named(invoke, run_report, tmp_path):
     assert "Traceback" not in answer.err
 
 
+def test_a_run_that_lacks_its_values_over_time_is_named(invoke, run_report, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(run_report.parent, folder)
+    (folder / "metrics.csv").unlink()
+    answer = invoke(main, folder)
+    assert answer.status == 1
+    assert f"{folder / 'metrics.csv'}: expected the values of the run over time, found no such file" in answer.err
+
+
 def test_a_run_that_lacks_its_pictures_has_a_report_of_the_rest(invoke, run_report, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(run_report.parent, folder)

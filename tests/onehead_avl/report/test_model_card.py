@@ -1,11 +1,11 @@
 import pytest
 import yaml
 
-from onehead_avl.report.model_card import Origin, model_card
+from onehead_avl.report.model_card import Provenance, model_card
 from onehead_avl.report.page.verdict import verdict
 
 ROWS = ((0.4, 0.0, 0.1), (0.3, 0.2, 0.1), (0.1, 0.15, 0.6))
-ORIGINS = {name: Origin(f"set | {name}", f"licence {name}") for name in ("seg", "det", "cls")}
+ORIGINS = {name: Provenance(f"set | {name}", f"licence {name}") for name in ("seg", "det", "cls")}
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_it_begins_with_what_model_hubs_read(card):
     _, front, _ = text.split("---\n", 2)
     found = yaml.safe_load(front)
     assert found["library_name"] == "onehead-avl"
-    assert found["tags"] == ["continual-learning", "image-segmentation", "image-detection", "image-classification"]
+    assert found["tags"] == ["continual-learning", "segmentation", "detection", "classification"]
 
 
 def test_it_says_what_was_learned_from_what_under_which_licence(card):

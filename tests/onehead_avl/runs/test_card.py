@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from onehead_avl.runs.card import _DRAWN, _OFFICIAL, _origins, _pretraining
@@ -33,6 +35,7 @@ def test_of_other_folders_no_licence_is_known(tmp_path):
         ({}, None),
         ({"backbone_weights": "imagenet"}, "had learned ImageNet's classes"),
         ({"backbone_weights": "a/b.safetensors"}, "began with `b.safetensors`"),
+        ({"start_from": Path("a/c.safetensors")}, "and the rest began with `c.safetensors`"),
         ({"model": "examples.own_network:Plain"}, "is built by `examples.own_network:Plain`"),
     ],
 )

@@ -1,5 +1,4 @@
 import json
-import shlex
 import subprocess
 import sys
 from dataclasses import asdict, fields, replace
@@ -18,7 +17,6 @@ from onehead_avl.runs.config import (
     Affects,
     Config,
     changed_options,
-    command_of,
     options_that,
 )
 from onehead_avl.runs.soundness import require_sound
@@ -377,20 +375,3 @@ def test_importing_the_command_line_imports_nothing_slow():
 
 def _checkout() -> Path:
     return Path(__file__).resolve().parents[3]
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        [],
-        ["--strategy", "naive", "ewc", "--seeds", "0", "1", "--set", "ewc.lambda=1,10"],
-        ["--data", "a folder", "--order", "cls", "seg", "--epochs", "3", "4", "--keep-stages"],
-        ["--stream", "split6", "--holdout", "0.2", "--early-stopping", "5", "--device", "cpu"],
-    ],
-)
-def test_the_command_of_a_configuration_gives_it_again(words):
-    config = Config.from_arguments(words)
-    command = command_of(config.as_dict())
-    program, *again = shlex.split(command.replace("python -m onehead_avl.benchmark", "benchmark"))
-    assert program == "benchmark"
-    assert Config.from_arguments(again) == config
