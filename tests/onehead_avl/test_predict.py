@@ -7,7 +7,10 @@ import torch
 from PIL import Image
 from pycocotools.coco import COCO
 
-from onehead_avl.model.saved import load_model
+from onehead_avl.kinds.kind import kind_of
+from onehead_avl.model.layout import layout_of_heads
+from onehead_avl.model.network import OneHeadNet
+from onehead_avl.model.saved import load_model, save_model
 from onehead_avl.predict import main
 
 
@@ -166,6 +169,22 @@ def test_of_a_file_with_several_pictures_the_first_is_read_and_that_is_said(invo
     answer = invoke(main, "--weights", weights, tmp_path / "two.gif", "--output", tmp_path / "out")
     assert answer.status == 0, answer.err
     assert f"note: {tmp_path / 'two.gif'} holds 2 pictures, of which the first is read" in answer.err
+
+
+def test_a_kind_of_ones_own_is_named_and_shows_what_it_draws(invoke, shared_mini_root, tmp_path):
+    torch.manual_seed(0)
+    layout = layout_of_heads([("depth", "depth", kind_of("examples.depth:Depth"), ())])
+    save_model(tmp_path / "own", OneHeadNet(layout), layout, 64, "mine")
+    arguments = (shared_mini_root / "mini_voc_seg" / "val", "--weights", tmp_path / "own", "--output", tmp_path / "out")
+    assert_refused(invoke(main, *arguments), 1, "examples.depth:Depth", "is not imported")
+    assert not (tmp_path / "out").exists()
+    answer = invoke(main, *arguments, "--kind", "examples.depth:Depth")
+    assert answer.status == 0, answer.err
+    told = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert told["heads"] == {"depth": {"kind": "examples.depth:Depth", "classes": []}}
+    assert all(each["depth"] == {} for each in told["images"])
+    for each in told["images"]:
+        assert not torch.equal(pixels(tmp_path / "out" / each["drawn"]), pixels(each["file_name"]))
 
 
 def test_wrong_command_lines_are_refused_and_nothing_is_written(invoke, weights, shared_mini_root, tmp_path):
