@@ -127,8 +127,9 @@ class Checkpoints(SupervisedPlugin):
         self._place["iteration"] = 0
         if self._target is None:
             self._place["random"] = random_state()
-            if time.perf_counter() - self._saved >= self._cost / SHARE:
+            if STOP.requested or time.perf_counter() - self._saved >= self._cost / SHARE:
                 self._save(strategy)
+            self._stop()
         elif self._target["iteration"] == 0:
             self._reach(strategy, self._target)
         else:
@@ -137,10 +138,16 @@ class Checkpoints(SupervisedPlugin):
             strategy.dataloader = _Rest(strategy.dataloader, self._target["iteration"])
 
     def before_training_iteration(self, strategy: SupervisedTemplate, **kwargs) -> None:
-        """Save the state every so many iterations and when the run is to stop, or restore it."""
+        """Save the state every so many iterations and when the run is to stop, or restore it.
+
+        Not before the first iteration of an epoch: its minibatch was drawn already, but what was drawn is only known to
+        be passed over once it was learned.
+        """
         if self._target is not None:
             self._reach(strategy, self._target)
-        elif STOP.requested or (self._place["iteration"] and self._place["iteration"] % self.every == 0):
+        elif not self._place["iteration"]:
+            return
+        elif STOP.requested or self._place["iteration"] % self.every == 0:
             self._save(strategy)
         self._stop()
 

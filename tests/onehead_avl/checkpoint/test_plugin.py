@@ -112,6 +112,25 @@ def test_a_stopped_run_says_how_to_continue_and_continues(command, stop_after, t
     assert "nothing to continue" in command("stopped", "--resume").out
 
 
+@pytest.mark.parametrize("arrives", ["before the epoch", "in the epoch"])
+def test_a_run_that_is_stopped_before_the_first_step_of_an_epoch_continues(command, monkeypatch, tmp_path, arrives):
+    assert command("whole").status == 0
+    begin, left = plugin.Checkpoints.before_training_epoch, [3]
+
+    def before(self, strategy, **kwargs):
+        left[0] -= 1
+        if left[0] == 0 and arrives == "before the epoch":
+            signal.raise_signal(signal.SIGTERM)
+        begin(self, strategy, **kwargs)
+        if left[0] == 0:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(plugin.Checkpoints, "before_training_epoch", before)
+    assert command("stopped").status == 143
+    assert command("stopped", "--resume").status == 0
+    assert differences(tmp_path, "stopped", "whole") == []
+
+
 def test_a_run_on_a_network_of_timm_continues(command, stop_after, tmp_path):
     arguments = ("--backbone", "timm:test_resnet", "--strategy", "onehead", "--order", "seg", "cls")
     assert command("whole", *arguments).status == 0
