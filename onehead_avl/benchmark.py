@@ -48,8 +48,13 @@ def _run(config: Config, folder: Path) -> None:
     from onehead_avl.runs.look import look
     from onehead_avl.runs.plan import record_in, require_same_run
     from onehead_avl.system.device import choose_device
+    from onehead_avl.system.threads import compute_with
     from scenarios.reading import read_stream
 
+    config = config.but(
+        resume=config.resume or config.is_parallel
+    )  # what a process left is another one's to go on with
+    compute_with(config.threads, config.jobs, on_cluster=config.scheduler is not None)
     resolved = config.in_each_order()[0].resolved()
     if config.resume and not config.is_comparison:
         require_same_run(folder, resolved)

@@ -17,12 +17,18 @@ def command_of(values: Mapping[str, Any]) -> str:
         values: What :meth:`Config.as_dict` made.
     """
     values = json.loads(json.dumps(values))  # as it is when it was read from a file
-    words = ["python -m onehead_avl.benchmark"]
     usual = json.loads(json.dumps(Config().as_dict()))
-    for each in fields(Config):
-        value = values.get(each.name)
-        if value == usual[each.name] or each.metadata["affects"] is Affects.NOTHING:
-            continue
-        given = [] if value is True else value if isinstance(value, list) else [value]
-        words.append(shlex.join([f"--{each.name.replace('_', '-')}", *map(str, given)]))
-    return " ".join(words)
+    known = [each.name for each in fields(Config) if each.metadata["affects"] is not Affects.NOTHING]
+    given = {name: values[name] for name in known if name in values and values[name] != usual[name]}
+    return " ".join(["python -m onehead_avl.benchmark", *(shlex.join(_option(*each)) for each in given.items())])
+
+
+def words_of(config: Config) -> list[str]:
+    """The arguments of a command that has exactly this configuration, whatever is usual where it runs."""
+    given = {name: value for name, value in config.as_dict().items() if value not in ((), None) and value is not False}
+    return [word for name, value in given.items() for word in _option(name, value)]
+
+
+def _option(name: str, value: Any) -> list[str]:
+    given = [] if value is True else value if isinstance(value, (list, tuple)) else [value]
+    return [f"--{name.replace('_', '-')}", *map(str, given)]

@@ -51,14 +51,25 @@ def compare_strategies(
     runs = plan(config, folder)
     _refuse_others(runs, identities, resume=config.resume)
     _refuse_others_beside(runs, config, folder, identities)
+    left = []
     for position, planned in enumerate(runs, start=1):
         title = f"[{position}/{len(runs)}] {planned.title}, seed {planned.seed}: {' -> '.join(planned.config.order)}"
         depends_on = identities.of(planned.config)
         if (record := planned.results(depends_on)) is not None:
             print(f"{title}: finished before{_elsewhere(record, depends_on)}")
-            continue
-        print(title, flush=True)
-        _run_one(planned, stream, identities, cache)
+            if is_baseline(planned.strategy) and record.depends_on == depends_on:  # it ended just before it was kept
+                cache.keep(planned.config, planned.strategy, planned.seed, record)
+        elif _found(planned, cache):
+            print(f"{title}: computed before, by another command with the same configuration")
+        elif config.is_parallel:
+            left.append(planned)
+        else:
+            print(title, flush=True)
+            _run_one(planned, stream, identities, cache)
+    if left:
+        from onehead_avl.runs.parallel import run_in_parallel  # Dask is not always installed
+
+        run_in_parallel(config, left)
     comparison = _write(folder, runs)
     print(f"\n{console(comparison)}\n\nwritten to {folder}\n")
     failed = [planned for planned in runs if record_in(planned.folder) is None]
@@ -117,14 +128,18 @@ def _elsewhere(record: Record, depends_on: Mapping[str, Any]) -> str:
     return f", with {said}" if said else ""
 
 
-def _run_one(planned: Planned, stream: Stream, identities: Identities, cache: BaselineCache) -> None:
-    """Do a run, or take a baseline from the cache; note why it failed if it does."""
-    planned.begin()
+def _found(planned: Planned, cache: BaselineCache) -> bool:
+    """Take a baseline from the cache, if it is there."""
     known = cache.find(planned.config, planned.strategy, planned.seed) if is_baseline(planned.strategy) else None
     if known is not None:
-        print("computed before, by another command with the same configuration")
+        planned.begin()
         write_json(planned.folder / RESULTS, known.as_json())
-        return
+    return known is not None
+
+
+def _run_one(planned: Planned, stream: Stream, identities: Identities, cache: BaselineCache) -> None:
+    """Do a run; note why it failed if it does."""
+    planned.begin()
     try:
         run_and_keep(planned.config, stream, planned.folder, identities, cache)
     except (OutputError, Stopped):  # no other strategy would do better

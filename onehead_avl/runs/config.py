@@ -200,6 +200,28 @@ class Config:
         type=int,
         metavar="N",
     )
+    jobs: int | None = option(
+        None,
+        "runs of a comparison at a time, each a process of its own, on a GPU of its own where there are some; needs "
+        'pip install -e ".[cluster]"; default: one after the other, in one process',
+        Affects.NOTHING,
+        type=int,
+        metavar="N",
+    )
+    scheduler: str | None = option(
+        None,
+        "address of a Dask scheduler, such as tcp://host:8786, whose workers do the runs of a comparison",
+        Affects.NOTHING,
+        metavar="ADDRESS",
+    )
+    threads: int | None = option(
+        None,
+        "threads that a run computes with, on which the last digits of its numbers depend; default: PyTorch's choice, "
+        "with --jobs a run's share of the cores, with --scheduler 1",
+        Affects.NOTHING,
+        type=int,
+        metavar="N",
+    )
     checkpoint_every: int = option(
         100,
         "iterations between checkpoints, beside those of each epoch and stage",
@@ -252,6 +274,11 @@ class Config:
     def is_comparison(self) -> bool:
         """Whether it asks for more than one run."""
         return len(self.strategy) * len(self.seeds) > 1 or self.order == ALL_ORDERS or is_grid(self.set)
+
+    @property
+    def is_parallel(self) -> bool:
+        """Whether runs are done by other processes."""
+        return self.jobs is not None or self.scheduler is not None
 
     @cached_property
     def described(self) -> Description:

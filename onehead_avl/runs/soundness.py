@@ -1,6 +1,7 @@
 """What is wrong with the values of a command line, all of it at once. Importing it is cheap: no torch."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from onehead_avl.errors import UsageError
@@ -20,6 +21,8 @@ _LEAST = {
     "eval_every": 0,
     "memory": 0,
     "workers": 0,
+    "jobs": 1,
+    "threads": 1,
     "checkpoint_every": 1,
 }
 """The smallest value of each number."""
@@ -94,10 +97,27 @@ def require_sound(config: Config, found: Sequence[str] = ()) -> None:
             "--early-stopping goes by the one experience of a stage, but joint learns all at once; leave it out"
         )
     wrong += wrong_device(config.device)
+    if config.is_parallel:
+        wrong += _wrong_parallel(config)
     if config.resume and config.output is None:
         wrong.append("--resume expects the folder of the interrupted run as --output, got none")
     if wrong:
         raise UsageError("; ".join(wrong))
+
+
+def _wrong_parallel(config: Config) -> list[str]:
+    """What is wrong with having the runs done by other processes."""
+    option = "--jobs" if config.jobs is not None else "--scheduler"
+    wrong = [] if find_spec("distributed") else [f'{option} needs Dask: pip install -e ".[cluster]"']
+    if config.jobs is not None and config.scheduler is not None:
+        wrong.append("--jobs starts processes of this machine, --scheduler asks those of a cluster; give one of them")
+    if not config.is_comparison:
+        wrong.append(f"{option} is for the runs of a comparison, but this is a single run; leave it out")
+    if config.device.startswith("cuda:"):
+        wrong.append(
+            f"{option} expects --device auto, cpu or cuda, as each process has a GPU of its own, got {config.device}"
+        )
+    return wrong
 
 
 def _repeats(option: str, values: Sequence) -> list[str]:

@@ -11,6 +11,24 @@ from filelock import FileLock, Timeout
 from onehead_avl.errors import OutputError
 
 
+def wait_until_free(work: Path, seconds: float) -> bool:
+    """Wait until no other process is at work in a folder, and say whether that is so.
+
+    Args:
+        work: The folder of the lock, as :func:`exclusive` takes it.
+        seconds: How long to wait at most.
+    """
+    if not work.exists():
+        return True
+    try:
+        with FileLock(work / "lock").acquire(timeout=seconds):
+            return True
+    except Timeout:
+        return False
+    except FileNotFoundError:  # the other process has ended and removed its folder
+        return True
+
+
 @contextmanager
 def exclusive(folder: Path, work: Path, use: str, option: str) -> Iterator[None]:
     """Keep other processes out of a folder; a dead process keeps nobody out.

@@ -5,14 +5,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from onehead_avl.errors import OutputError
-from onehead_avl.system.lock import exclusive
+from onehead_avl.system.lock import exclusive, wait_until_free
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from onehead_avl.system.lock import exclusive
+from onehead_avl.system.lock import exclusive, wait_until_free
 with exclusive(Path(sys.argv[1]), Path(sys.argv[1]) / "work", "being written", "--output"):
     print("held", flush=True)
     time.sleep(60)
@@ -72,3 +73,15 @@ def test_a_dead_process_keeps_nobody_out(tmp_path, other):
     with held(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_end_of_another_process_is_waited_for(tmp_path):
+    with held(tmp_path):
+        assert not wait_until_free(tmp_path / "work", 0.1)
+    assert wait_until_free(tmp_path / "work", 0.1)
+
+
+def test_a_folder_that_is_removed_meanwhile_is_free(tmp_path, monkeypatch):
+    (tmp_path / "work").mkdir()
+    monkeypatch.setattr("onehead_avl.system.lock.FileLock", lambda path: FileLock(tmp_path / "gone" / "lock"))
+    assert wait_until_free(tmp_path / "work", 0.1)
