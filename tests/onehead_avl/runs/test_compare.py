@@ -442,6 +442,16 @@ def test_a_comparison_that_was_stopped_goes_on(train, tmp_path, ran, monkeypatch
     assert [strategy for strategy, *_ in ran] == ["lwf", "ewc"]
 
 
+def test_a_baseline_that_ended_just_before_it_was_kept_is_known(train, tmp_path, ran):
+    assert train(tmp_path / "runs", "--strategy", "naive", "lwf").status == 0
+    shutil.rmtree(tmp_path / "cache")
+    ran.clear()
+    assert train(tmp_path / "runs", "--strategy", "naive", "ewc").status == 0
+    assert ran == [("ewc", 0, CANONICAL)]
+    alone = values_of(tmp_path / "runs" / f"from-scratch_{CANONICAL}_seed0", "just_learned")
+    assert values_of(tmp_path / "runs" / f"ewc_{CANONICAL}_seed0", "single_task") == alone
+
+
 def test_a_stream_whose_file_is_edited_meanwhile_is_learned_as_it_was(train_own, few_drawn, tmp_path, ran, monkeypatch):
     run, stream = onehead_avl.runs.compare.run, tmp_path / "own.yaml"
 
