@@ -51,9 +51,7 @@ def _run(config: Config, folder: Path) -> None:
     from onehead_avl.system.threads import compute_with
     from scenarios.reading import read_stream
 
-    config = config.but(
-        resume=config.resume or config.is_parallel
-    )  # what a process left is another one's to go on with
+    config = config.but(resume=config.resume or config.is_parallel)  # another process goes on with what one left
     compute_with(config.threads, config.jobs, on_cluster=config.scheduler is not None)
     resolved = config.in_each_order()[0].resolved()
     if config.resume and not config.is_comparison:

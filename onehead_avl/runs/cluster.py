@@ -168,8 +168,8 @@ def _do(task: Task, session: str, first: Sequence[None]) -> str | None:
     def is_to_stop() -> bool:
         try:
             return stop.is_set()
-        except Exception:  # without a scheduler, this process ends, and another one does the task
-            return True
+        except Exception:  # a scheduler that is slow; if there is none, this process ends, and its task with it
+            return False
 
     return do(task, is_to_stop)
 

@@ -105,6 +105,7 @@ class Planned:
         """
         try:
             if self.config.resume and (self.folder / CHECKPOINTS).exists():
+                (self.folder / FAILURE).unlink(missing_ok=True)
                 return
             if self.folder.exists():
                 shutil.rmtree(self.folder)

@@ -48,6 +48,9 @@ OPTIONS = {
     "eval_every": (["--eval-every", "4"], 4),
     "memory": (["--memory", "2.5"], 2.5),
     "workers": (["--workers", "2"], 2),
+    "jobs": (["--jobs", "3"], 3),
+    "scheduler": (["--scheduler", "tcp://host:8786"], "tcp://host:8786"),
+    "threads": (["--threads", "4"], 4),
     "checkpoint_every": (["--checkpoint-every", "5"], 5),
     "keep_stages": (["--keep-stages"], True),
     "resume": (["--resume"], True),
@@ -81,6 +84,9 @@ DEFAULTS = {
     "eval_every": 0,
     "memory": None,
     "workers": None,
+    "jobs": None,
+    "scheduler": None,
+    "threads": None,
     "checkpoint_every": 100,
     "keep_stages": False,
     "resume": False,
@@ -91,7 +97,18 @@ DEFAULTS = {
 }
 
 
-UNSET = ("data", "model", "start_from", "holdout", "memory", "workers", "output")  # what a run may well be without
+UNSET = (
+    "data",
+    "model",
+    "start_from",
+    "holdout",
+    "memory",
+    "workers",
+    "jobs",
+    "scheduler",
+    "threads",
+    "output",
+)  # what a run may well be without
 
 
 def chosen_by(usual):
@@ -339,7 +356,10 @@ def test_each_option_has_a_bearing_on_exactly_one_thing():
         (Affects.METHODS, {"plugin", "metric", "replay_size", "replay_batch"}),
         (Affects.ENTRIES, {"strategy", "set", "seeds"}),
         (Affects.LOGS, {"logger", "eval_every", "keep_stages"}),
-        (Affects.NOTHING, {"memory", "workers", "checkpoint_every", "resume", "check", "output"}),
+        (
+            Affects.NOTHING,
+            {"memory", "workers", "jobs", "scheduler", "threads", "checkpoint_every", "resume", "check", "output"},
+        ),
     ],
 )
 def test_what_an_option_has_a_bearing_on(affects, names):

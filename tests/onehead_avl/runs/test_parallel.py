@@ -120,7 +120,7 @@ def test_a_scheduler_that_does_not_answer_is_told(train, tmp_path, monkeypatch):
 
 def test_ctrl_c_stops_at_a_checkpoint_and_the_same_command_goes_on(train, compared, own_cache, tmp_path):
     expected, _ = compared
-    command = (tmp_path / "runs", *METHODS, "--jobs", "2", "--threads", torch.get_num_threads())
+    command = (tmp_path / "runs", "--strategy", "naive", "replay", "--jobs", "2", "--threads", torch.get_num_threads())
 
     def press():
         while not list((tmp_path / "runs").glob("*/checkpoints/*")):
@@ -134,4 +134,4 @@ def test_ctrl_c_stops_at_a_checkpoint_and_the_same_command_goes_on(train, compar
         "error: stopped by SIGINT; runs under way stopped at a checkpoint, and the same command goes on" in answer.err
     )
     assert train(*command).status == 0
-    assert of(tmp_path / "runs") == of(expected)
+    assert of(tmp_path / "runs") == {name: each for name, each in of(expected).items() if name.endswith("seed0")}

@@ -149,6 +149,15 @@ def test_a_run_begins_in_an_empty_folder(tmp_path):
     assert list(run.folder.iterdir()) == []
 
 
+def test_a_run_that_is_continued_has_not_failed_yet(tmp_path):
+    run = planned(tmp_path, resume=True)[0]
+    (run.folder / CHECKPOINTS).mkdir(parents=True)
+    run.fail("it broke")
+    run.begin()
+    assert ended_run(run.folder) is None
+    assert (run.folder / CHECKPOINTS).exists()
+
+
 def test_a_run_that_is_continued_keeps_its_folder_if_it_has_checkpoints(tmp_path):
     run = planned(tmp_path, resume=True)[0]
     run.begin()
