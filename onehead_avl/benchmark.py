@@ -10,7 +10,7 @@ from onehead_avl.command import quiet_third_parties, run_command
 from onehead_avl.errors import OutputError, UsageError
 from onehead_avl.runs.config import Config
 from onehead_avl.runs.soundness import require_sound
-from onehead_avl.system.lock import exclusive
+from onehead_avl.system.lock import RUNNING, exclusive
 from strategies.hyperparameters import options_of
 from strategies.named import problems_of
 
@@ -92,7 +92,7 @@ def _claimed(folder: Path, may_hold: str | None) -> Iterator[None]:
         UsageError: It holds something.
         OutputError: It cannot be written, or another process is writing it.
     """
-    work = folder / ".running"
+    work = folder / RUNNING
     with ExitStack() as held:
         try:
             held.enter_context(exclusive(folder, work, "being written", "--output"))

@@ -124,7 +124,7 @@ def do_all(
             except Exception as error:
                 if client.status == "running" and not isinstance(error, (CancelledError, CommClosedError)):
                     raise
-                bar.write(f"the scheduler went away ({error}); waiting for it")
+                bar.write(f"the scheduler went away; waiting {_PATIENCE} s for it", file=sys.stderr)
                 _wait_for_scheduler(client)
                 _stop(client, session)
                 time.sleep(GRACE)  # what was under way has ended after that

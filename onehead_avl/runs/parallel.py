@@ -32,11 +32,9 @@ def run_in_parallel(config: Config, runs: Sequence[Planned]) -> None:
     """
     by_name = {planned.folder.name: planned for planned in runs}
     first = {name: planned.seed for name, planned in by_name.items() if is_baseline(planned.strategy)}
-    for planned in runs:
-        planned.begin()
 
     def ended(name: str, reason: str | None) -> None:
-        print(name if reason is None else f"{name} failed: {reason}", file=sys.stderr)
+        print(f"{name} ended" if reason is None else f"{name} failed: {reason}", file=sys.stderr)
         if reason is not None:
             by_name[name].fail(reason)
 
@@ -47,6 +45,8 @@ def run_in_parallel(config: Config, runs: Sequence[Planned]) -> None:
         gpus = torch.cuda.device_count() if config.device in ("auto", "cuda") and torch.cuda.is_available() else 0
         cluster = local_cluster(config.jobs, gpus)
     with cluster as client:
+        for planned in runs:
+            planned.begin()
         after = {name: _baselines_of(planned, first) for name, planned in by_name.items()}
         do_all({name: _task(planned) for name, planned in by_name.items()}, after, client, ended)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from onehead_avl.system.lock import wait_until_free
+from onehead_avl.system.lock import RUNNING, wait_until_free
 
 _LOOK = 1.0
 """Seconds between looks at whether a run is to stop."""
@@ -56,7 +56,7 @@ def do(task: Task, is_to_stop: Callable[[], bool]) -> str | None:
     """
     if not task.directory.is_dir():
         return f"{socket.gethostname()} has no folder {task.directory}; the processes of a cluster need one file system"
-    while not wait_until_free(task.folder / ".running", _LOOK):  # a run whose worker died may be about to stop
+    while not wait_until_free(task.folder / RUNNING, _LOOK):  # a run whose worker died may be about to stop
         if is_to_stop():
             return None
     if task.results.exists() or is_to_stop():

@@ -10,6 +10,9 @@ from filelock import FileLock, Timeout
 
 from onehead_avl.errors import OutputError
 
+RUNNING = ".running"
+"""The folder of the lock of a run or a comparison, in its own."""
+
 
 def wait_until_free(work: Path, seconds: float) -> bool:
     """Wait until no other process is at work in a folder, and say whether that is so.

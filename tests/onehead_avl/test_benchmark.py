@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 import onehead_avl.runs.compare
@@ -79,6 +80,16 @@ def no_training(monkeypatch, record):
         return record("replay", 0, (0.25, 0.125, 0.5), (0.25, 0.25, 0.5), (0.25, 0.25, 0.75))
 
     monkeypatch.setattr(onehead_avl.runs.compare, "run", run)
+
+
+def test_a_run_computes_with_the_threads_that_are_asked_for(
+    invoke, monkeypatch, no_training, tmp_path, shared_mini_root
+):
+    told = []
+    monkeypatch.setattr(torch, "set_num_threads", told.append)
+    command = ("--data", shared_mini_root, "--backbone-weights", "none", "--output", tmp_path / "run", "--threads", "3")
+    assert invoke(main, *command).status == 0
+    assert told == [3]
 
 
 def test_the_usual_folder_is_named_by_date_and_time(invoke, monkeypatch, no_training, tmp_path, shared_mini_root):

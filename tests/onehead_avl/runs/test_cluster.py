@@ -65,6 +65,13 @@ def test_tasks_are_done_side_by_side_after_those_that_they_wait_for(two, tasks):
     assert abs(times["base"] - times["other"]) < 0.5 <= times["method"] - max(times["base"], times["other"])
 
 
+def test_a_task_waits_for_another_one_even_if_a_process_is_free(two, tasks):
+    made = tasks(base=script(SOON), method=script(SOON))
+    do_all(made, {"method": ["base"]}, two, lambda name, reason: None)
+    base, method = (float(task.log.read_text()) for task in made.values())
+    assert method - base >= 0.5
+
+
 def test_a_task_that_fails_is_told_and_stops_no_other(two, tasks):
     made = tasks(bad=script("raise ValueError('no')"), good=script("print('good')"))
     ended = {}

@@ -116,6 +116,7 @@ def test_a_scheduler_that_does_not_answer_is_told(train, tmp_path, monkeypatch):
     answer = train(tmp_path / "runs", *METHODS, "--scheduler", "tcp://127.0.0.1:1")
     assert answer.status == 1
     assert "--scheduler tcp://127.0.0.1:1: expected a Dask scheduler, but none answers" in answer.err
+    assert [file.name for file in (tmp_path / "runs").iterdir()] == ["config.json"]
 
 
 def test_ctrl_c_stops_at_a_checkpoint_and_the_same_command_goes_on(train, compared, own_cache, tmp_path):
