@@ -111,7 +111,7 @@ def test_without_dask_it_is_asked_for(train, tmp_path, monkeypatch):
     assert '--jobs needs Dask: pip install -e ".[cluster]"' in answer.err
 
 
-def test_a_scheduler_that_does_not_answer_is_told(train, tmp_path, monkeypatch):
+def test_a_scheduler_that_does_not_answer_is_told(train, own_cache, tmp_path, monkeypatch):
     monkeypatch.setattr("onehead_avl.runs.cluster._PATIENCE", 1)
     answer = train(tmp_path / "runs", *METHODS, "--scheduler", "tcp://127.0.0.1:1")
     assert answer.status == 1
