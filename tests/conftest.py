@@ -155,23 +155,20 @@ class HungError(BaseException):
 
 @pytest.fixture(scope="session")
 def no_hang() -> Callable[[], contextlib.AbstractContextManager]:
-    """Make a context that ends what hangs in it, a hundred times later than it should be done.
-
-    The processor's time counts, for a machine that stands still for a while hangs nothing.
-    """
+    """Make a context that ends what hangs in it, a hundred times later than it should be done."""
 
     @contextlib.contextmanager
     def no_hang() -> Iterator[None]:
         def stop(*_: object) -> None:
             raise HungError
 
-        before = signal.signal(signal.SIGPROF, stop)
-        signal.setitimer(signal.ITIMER_PROF, 10)
+        before = signal.signal(signal.SIGALRM, stop)
+        signal.alarm(10)
         try:
             yield
         finally:
-            signal.setitimer(signal.ITIMER_PROF, 0)
-            signal.signal(signal.SIGPROF, before)
+            signal.alarm(0)
+            signal.signal(signal.SIGALRM, before)
 
     return no_hang
 

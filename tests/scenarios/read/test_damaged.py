@@ -31,8 +31,10 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_broken_files_are_refused_or_read(layouts, damage, no_hang, tmp_path, way):
     write, module, pattern, pictures = WAYS[way]
-    path = getattr(layouts, write)(tmp_path)
-    files = sorted(tmp_path.glob(pattern))
+    folder = tmp_path / "around" / "data"  # a broken path may well lead to the folders around, which other tests fill
+    folder.mkdir(parents=True)
+    path = getattr(layouts, write)(folder)
+    files = sorted(folder.glob(pattern))
     source = Source(path, names=NAMES if module is masks else None)
     ended = Counter()
     for seed in range(CASES):
