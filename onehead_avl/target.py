@@ -24,8 +24,8 @@ class Target:
     Parts are in the coordinates of the image of size ``size``, whatever size the network is fed.
 
     Attributes:
-        task: ``(B,)`` int64 task labels: positions in the definition of the stream.
-        size: ``(B, 2)`` int64 height and width in pixels; what of a map lies beyond it is padding.
+        task: ``(B,)`` int64 task labels, on the CPU: positions in the definition of the stream.
+        size: ``(B, 2)`` int64 height and width in pixels, on the CPU; what of a map lies beyond it is padding.
         parts: Tensors ``(B, ...)`` by name.
     """
 
@@ -73,11 +73,12 @@ class Target:
             if not -len(self) <= index < len(self):
                 raise IndexError(f"expected an index below {len(self)}, got {index}")
             index = [index]
-        return self._each(lambda tensor: tensor[index])
+        return self._each(lambda tensor: tensor[_on(tensor.device, index)])
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Target":
-        """Copy every part to a device."""
-        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+        """Copy every part to a device; task labels and sizes decide what is computed there, and stay on the CPU."""
+        parts = {name: part.to(device, non_blocking=non_blocking) for name, part in self.parts.items()}
+        return Target(self.task, self.size, parts)
 
     def clone(self) -> "Target":
         """Copy every part."""
@@ -93,6 +94,14 @@ class Target:
 
     def _each(self, change) -> "Target":
         return Target(change(self.task), change(self.size), {name: change(part) for name, part in self.parts.items()})
+
+
+def _on(device: torch.device, index: slice | Tensor | Sequence[int]) -> slice | Tensor:
+    """An index that a device need not be waited for."""
+    if isinstance(index, slice):
+        return index
+    rows = index if isinstance(index, Tensor) else torch.tensor(index, dtype=torch.int64)
+    return rows.to(device, non_blocking=True)
 
 
 def ignore_value(dtype: torch.dtype) -> float:

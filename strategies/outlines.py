@@ -24,9 +24,14 @@ class _Examples(NamedTuple):
     """
 
     part: Part
-    rows: list[int]
+    rows: Tensor
     target: Target
     learning: Tensor
+
+    def to(self, device: torch.device) -> "_Examples":
+        """Copy all of it to a device, without waiting for it."""
+        rows, learning = (each.to(device, non_blocking=True) for each in (self.rows, self.learning))
+        return _Examples(self.part, rows, self.target.to(device, non_blocking=True), learning)
 
 
 class Outlines(SupervisedPlugin):
@@ -68,7 +73,7 @@ class Outlines(SupervisedPlugin):
 
     def _pass_on(self, strategy: SupervisedTemplate, segmentation: int, detection: int) -> None:
         """Make examples of one experience, by its task label, of what is replayed of the other."""
-        part, target = self._layout.parts[detection], strategy.mb_y
+        part, target = self._layout.parts[detection], strategy.mb_y.to("cpu")  # a GPU is waited for once, here
         classes = shared_classes(self._layout.parts[segmentation].classes, part.classes)
         rows = target.of(segmentation).nonzero().flatten().tolist()
         if not rows or not classes:
@@ -77,17 +82,17 @@ class Outlines(SupervisedPlugin):
         annotated = Target.cat([Target.single(detection, each.pixels.shape, each.annotation) for each in found])
         # A class that no mask can show is not annotated, which is not to say that it is not there.
         # The channels of the classes are the last.
-        learning = torch.ones(len(part.channels), dtype=torch.bool, device=strategy.mb_x.device)
+        learning = torch.ones(len(part.channels), dtype=torch.bool)
         of_classes = learning[-len(part.classes) :]
         of_classes[:] = False
         of_classes[list(classes.values())] = True
-        self._examples.append(_Examples(part, rows, annotated.to(strategy.mb_x.device), learning))
+        self._examples.append(_Examples(part, torch.tensor(rows), annotated, learning).to(strategy.mb_x.device))
         if with_objects := [each for each in found if len(each.labels)]:
             strategy.mbatch[:2] = _with_pasted(strategy.mb_x, target, detection, with_objects)
 
 
 def _with_pasted(images: Tensor, target: Target, task: int, found: Sequence[Outlined]) -> tuple[Tensor, Target]:
-    """A minibatch in which objects are pasted into some of the images of one task."""
+    """A minibatch in which objects are pasted into some of the images of one task; the target is on the CPU."""
     images = images.clone()
     targets = [target[row] for row in range(len(target))]
     for row in target.of(task).nonzero().flatten().tolist():
@@ -95,5 +100,5 @@ def _with_pasted(images: Tensor, target: Target, task: int, found: Sequence[Outl
             objects = found[int(torch.randint(len(found), ()))]
             annotation = {name: part[0] for name, part in targets[row].parts.items()}
             images[row], annotation = pasted(images[row], annotation, objects)
-            targets[row] = Target.single(task, images.shape[-2:], annotation).to(images.device)
-    return images, Target.cat(targets)
+            targets[row] = Target.single(task, images.shape[-2:], annotation)
+    return images, Target.cat(targets).to(images.device, non_blocking=True)

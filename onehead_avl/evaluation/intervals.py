@@ -36,7 +36,7 @@ def count(model: nn.Module, samples: Dataset, part: Part, metric: Metric, batch_
     pinned = device.type == "cuda"
     for images, target, *_ in DataLoader(samples, batch_size=batch_size, pin_memory=pinned):
         target = target.to(device, non_blocking=pinned)
-        output = avalanche_forward(model, images.to(device, non_blocking=pinned), target.task)
+        output = avalanche_forward(model, images.to(device, non_blocking=pinned), target.task.to(device))
         metric.update(part.of(output).float(), target)
 
 

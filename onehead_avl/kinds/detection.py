@@ -6,15 +6,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, pad
 from torchvision import tv_tensors
-from torchvision.ops import batched_nms, box_iou, clip_boxes_to_image, generalized_box_iou_loss, sigmoid_focal_loss
+from torchvision.ops import batched_nms, box_iou, clip_boxes_to_image, sigmoid_focal_loss
 from torchvision.transforms import v2
 from torchvision.utils import draw_bounding_boxes
 
 from onehead_avl.ignored import ABSENT
 from onehead_avl.kinds.augmentation import colours
-from onehead_avl.kinds.boxes import assign, boxes_of, cell_centres, inside
+from onehead_avl.kinds.boxes import assign, boxes_of, inside, overlaps
 from onehead_avl.kinds.caption import captioned
 from onehead_avl.kinds.coco import CocoMatches, Detections, Truth
 from onehead_avl.kinds.colours import colour_of
@@ -139,39 +139,27 @@ class Detection(Kind):
         learn a box in an average image of the batch. Crowd regions are no objects to learn and no background either.
         """
         parameters, confidence, classes = split(logits)
-        boxes, confidence, classes = (
-            boxes_of(parameters),
-            confidence.flatten(1),
-            classes.flatten(2).transpose(1, 2),
-        )
+        predicted, confidence, classes = boxes_of(parameters), confidence.flatten(1), classes.flatten(2)
         height, width = logits.shape[-2:]
-        centres = cell_centres(height, width, logits.device)
-        scale = logits.new_tensor([height * STRIDE, width * STRIDE]) / target.size
-        annotated = (target.parts[name] for name in self.parts)
-        sums, learned = [], 0
-        for i, (all_boxes, all_labels, all_crowd) in enumerate(zip(*annotated, strict=True)):
-            real = all_labels != ABSENT
-            truth = all_boxes[real] * scale[i].flip(0).repeat(2)
-            labels, crowd = all_labels[real], all_crowd[real]
-            ignored = inside(centres, truth[crowd]).any(dim=1)
-            truth, labels = truth[~crowd], labels[~crowd]
-            assigned = assign(truth, centres)
-            cells = (assigned >= 0).nonzero().flatten()
-            boxes_true = truth[assigned[cells]]
+        boxes, labels, crowd = (target.parts[name] for name in self.parts)
+        # One more that is absent: there is a box then, also where none of the images has one.
+        boxes, labels, crowd = pad(boxes, (0, 0, 0, 1)), pad(labels, (0, 1), value=ABSENT), pad(crowd, (0, 1))
+        scale = torch.tensor([width * STRIDE, height * STRIDE]) / target.size.flip(1)
+        boxes = boxes * scale.repeat(1, 2)[:, None].to(boxes.device, non_blocking=True)
+        real = labels != ABSENT
+        assigned = assign(boxes, real & ~crowd, height, width)
+        learns, box = assigned >= 0, assigned.clamp(min=0)
 
-            wanted = torch.zeros_like(classes[i])
-            wanted[cells, labels[assigned[cells]]] = 1
-            focal = sigmoid_focal_loss(classes[i], wanted, alpha=0.25, gamma=2.0)
-            ignored[cells] = False
-            loss = focal[~ignored].sum()
-
-            predicted = boxes[i, cells]
-            loss = loss + 2 * generalized_box_iou_loss(predicted, boxes_true, reduction="sum")
-            overlap = box_iou(predicted.detach(), boxes_true).diagonal()
-            loss = loss + binary_cross_entropy_with_logits(confidence[i, cells], overlap, reduction="sum")
-            sums.append(loss)
-            learned += len(cells)
-        return torch.stack(sums) * (len(target) / max(learned, 1))
+        counts = learns | ~(inside(boxes, height, width) & (real & crowd)[..., None]).any(dim=1)
+        label = labels.gather(1, box).clamp(min=0)
+        wanted = torch.zeros_like(classes).scatter_(1, label[:, None], learns[:, None].to(classes))
+        loss = (sigmoid_focal_loss(classes, wanted, alpha=0.25, gamma=2.0).sum(dim=1) * counts).sum(dim=1)
+        # Where nothing is learned, a box is compared with itself.
+        truth = torch.where(learns[..., None], boxes.gather(1, box[..., None].expand(-1, -1, 4)), predicted.detach())
+        iou, giou = overlaps(predicted, truth)
+        known = binary_cross_entropy_with_logits(confidence, iou.detach(), reduction="none")
+        loss = loss + ((2 * (1 - giou) + known) * learns).sum(dim=1)
+        return loss * (len(target) / learns.sum().clamp(min=1))
 
     def decode(self, logits: Tensor, size: Tensor) -> list[dict[str, Tensor]]:
         """Find boxes in the original images' coordinates, after non-maximum suppression per class.
@@ -205,8 +193,8 @@ class Detection(Kind):
         sure = probability.amax(dim=1)
         cross_entropy = binary_cross_entropy_with_logits(classes, probability, reduction="none")
         loss = ((classes.sigmoid() - probability).detach().square() * cross_entropy).sum()
-        overlap = generalized_box_iou_loss(boxes_of(parameters), boxes_of(old_parameters))
-        loss = loss + 2 * (sure.flatten(1) * overlap).sum()
+        _, giou = overlaps(boxes_of(parameters), boxes_of(old_parameters))
+        loss = loss + 2 * (sure.flatten(1) * (1 - giou)).sum()
         known = binary_cross_entropy_with_logits(confidence, old_confidence.sigmoid(), reduction="none")
         return (loss + (sure * known).sum()) / sure.sum().clamp(min=1)
 
@@ -303,7 +291,7 @@ def detections(logits: Tensor, size: Tensor) -> list[Detections]:
     boxes = boxes_of(parameters)
     scores = cell_scores(confidence, classes)
     height, width = (side * STRIDE for side in logits.shape[-2:])
-    scale = size.flip(1) / size.new_tensor([width, height])
+    scale = (size.flip(1) / size.new_tensor([width, height])).to(logits.device)
     n_classes = classes.shape[1]
     found = []
     for i in range(len(logits)):

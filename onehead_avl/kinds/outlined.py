@@ -26,7 +26,7 @@ _NEIGHBOURS = numpy.ones((3, 3))  # pixels that touch at a corner belong togethe
 
 
 class Outlined(NamedTuple):
-    """Objects of an image ``(3, H, W)``.
+    """Objects of an image ``(3, H, W)``. All but the image is on the CPU, where it is known without waiting.
 
     Attributes:
         image: The image.
@@ -67,10 +67,10 @@ def outlined(image: Tensor, mask: Tensor, classes: Mapping[int, int]) -> Outline
 
     Args:
         image: ``(3, H, W)``.
-        mask: ``(H, W)`` uint8 class indices.
+        mask: ``(H, W)`` uint8 class indices, on the CPU.
         classes: The classes that count, each with the label of its objects.
     """
-    values = mask.cpu().numpy()
+    values = mask.numpy()
     pixels = numpy.zeros(values.shape, dtype=bool)
     boxes, labels = [], []
     for value in sorted(set(numpy.unique(values).tolist()) & set(classes)):
@@ -83,9 +83,9 @@ def outlined(image: Tensor, mask: Tensor, classes: Mapping[int, int]) -> Outline
                 labels.append(classes[value])
     return Outlined(
         image,
-        torch.from_numpy(pixels).to(image.device),
-        torch.tensor(boxes, dtype=torch.float32, device=image.device).view(-1, 4),
-        torch.tensor(labels, dtype=torch.int64, device=image.device),
+        torch.from_numpy(pixels),
+        torch.tensor(boxes, dtype=torch.float32).view(-1, 4),
+        torch.tensor(labels, dtype=torch.int64),
     )
 
 
@@ -96,7 +96,7 @@ def pasted(image: Tensor, annotation: Annotation, objects: Outlined) -> tuple[Te
 
     Args:
         image: ``(3, H, W)``, which stays as it is.
-        annotation: Its annotation for detection; padding is dropped.
+        annotation: Its annotation for detection, on the CPU; padding is dropped.
         objects: Of another image of the same size.
 
     Returns:
@@ -112,8 +112,8 @@ def pasted(image: Tensor, annotation: Annotation, objects: Outlined) -> tuple[Te
     small = interpolate(objects.image[None], (rows, columns), mode="bilinear", antialias=True)[0]
     pixels = interpolate(objects.pixels[None, None].float(), (rows, columns), mode="nearest-exact")[0, 0] > 0
 
-    new, covering = image.clone(), torch.zeros(height, width, dtype=torch.bool, device=image.device)
-    new[place] = torch.where(pixels, small, image[place])
+    new, covering = image.clone(), torch.zeros(height, width, dtype=torch.bool)
+    new[place] = torch.where(pixels.to(image.device, non_blocking=True), small, image[place])
     covering[place] = pixels
     boxes = objects.boxes * objects.boxes.new_tensor([columns / width, rows / height] * 2)
     boxes = boxes + boxes.new_tensor([left, top] * 2)
@@ -131,7 +131,7 @@ def _annotation(boxes: Tensor, labels: Tensor) -> dict[str, Tensor]:
 def _covered(boxes: Tensor, covering: Tensor) -> Tensor:
     """``(M,)`` which share of each box is covered, to a pixel."""
     height, width = covering.shape
-    sums = torch.zeros(height + 1, width + 1, device=boxes.device)
+    sums = torch.zeros(height + 1, width + 1)
     sums[1:, 1:] = covering.float().cumsum(dim=0).cumsum(dim=1)
     corners = boxes.nan_to_num().round().long()
     x1, x2 = corners[:, 0].clamp(0, width), corners[:, 2].clamp(0, width)

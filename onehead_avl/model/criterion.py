@@ -40,8 +40,9 @@ class MultiTaskLoss:
         for task, part in enumerate(self.layout.parts):
             chosen = target.of(task).nonzero().flatten()
             if len(chosen):
-                loss = part.kind.loss(part.of(output[chosen]), target[chosen])
-                losses = losses.index_put((chosen,), loss)
+                rows = chosen.to(output.device, non_blocking=True)
+                loss = part.kind.loss(part.of(output[rows]), target[chosen])
+                losses = losses.index_put((rows,), loss)
                 total = total + loss.mean()
                 compared += len(chosen)
         if compared < len(target):

@@ -243,9 +243,13 @@ def test_iteration_gives_each_sample_and_ends(mixed):
     assert_same(Target.cat(samples), mixed)
 
 
-def test_moving_to_a_device_moves_every_part(mixed):
+def test_moving_to_a_device_moves_every_part_but_task_labels_and_sizes(mixed):
     moved = mixed.to("meta", non_blocking=True)
-    assert {part.device.type for part in tensors(moved).values()} == {"meta"}
+    assert {part.device.type for part in moved.parts.values()} == {"meta"}
+    assert (moved.task.device.type, moved.size.device.type) == ("cpu", "cpu")
+    assert [each.shape for each in moved[[0, 2]].parts.values()] == [
+        each.shape for each in mixed[[0, 2]].parts.values()
+    ]
     assert_same(mixed.to(torch.device("cpu")), mixed)
 
 

@@ -160,7 +160,7 @@ def test_every_segmentation_experience_that_is_replayed_gives_examples_with_its_
     plugin = Outlines(layout, 1.0)
     plugin.before_forward(strategy)
     found = [
-        (each.rows, each.target.parts["boxes"].tolist(), each.target.parts["labels"].tolist())
+        (each.rows.tolist(), each.target.parts["boxes"].tolist(), each.target.parts["labels"].tolist())
         for each in plugin._examples
     ]
     assert found == [([0], [[[40, 0, 64, 64]]], [[0]]), ([1], [[[0, 0, 32, 64]]], [[1]])]

@@ -2,7 +2,9 @@ import math
 
 import pytest
 import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
 from torchvision import tv_tensors
+from torchvision.ops import box_iou, generalized_box_iou_loss, sigmoid_focal_loss
 from torchvision.transforms import v2
 
 from onehead_avl.kinds.boxes import assign, boxes_of, cell_centres
@@ -117,7 +119,7 @@ def test_the_overlap_that_confidence_learns_does_not_move_the_box():
 def test_a_perfect_detection_costs_almost_nothing(part, blank, place):
     output, boxes, labels = blank(1, 8, 8), [(8, 8, 24, 40), (30, 6, 62, 20), (50, 50, 53, 54)], [2, 0, 1]
     target = annotated(*boxes, labels=labels, size=(64, 64))
-    assigned = assign(target.parts["boxes"][0], cell_centres(8, 8, output.device))
+    (assigned,) = assign(target.parts["boxes"], torch.ones(1, 3, dtype=torch.bool), 8, 8)
     for cell, box in enumerate(assigned.tolist()):
         if box >= 0:
             place(output[0], divmod(cell, 8), boxes[box], labels[box])
@@ -175,6 +177,71 @@ def test_an_object_inside_a_crowd_is_learned(logits):
     better = output.detach().clone()
     better[:, FIRST + 1, 0, 0] += 5
     assert loss(better, target) < loss(output, target)
+
+
+def sum_over_cells(logits, boxes, labels, crowd):
+    """The loss of one image and the number of its cells that learn a box, one cell after the other."""
+    boxes, crowds = boxes[~crowd], boxes[crowd]
+    labels, centres = labels[~crowd], cell_centres(*logits.shape[1:], logits.device)
+    predicted, (_, confidence, classes) = (
+        boxes_of(logits[None, :4])[0],
+        (part[0].flatten(-2) for part in split(logits[None])),
+    )
+    middles = (boxes[:, :2] + boxes[:, 2:]) / 2
+    distances = (centres[:, None] - middles).abs().amax(dim=2)
+    near = [
+        [
+            bool(_is_in(centre, box)) and bool((middle - centre).abs().max() < 12)
+            for box, middle in zip(boxes, middles, strict=True)
+        ]
+        for centre in centres
+    ]
+    for j in range(len(boxes)):
+        if not any(row[j] for row in near):
+            near[int(distances[:, j].argmin())][j] = True
+    total, learned = torch.zeros(()), 0
+    for cell, centre in enumerate(centres):
+        taken = [j for j in range(len(boxes)) if near[cell][j]]
+        wanted = torch.zeros(classes.shape[0])
+        if taken:
+            smallest = min(taken, key=lambda j: float((boxes[j, 2:] - boxes[j, :2]).prod()))
+            wanted[labels[smallest]] = 1
+            pair = predicted[cell][None], boxes[smallest][None]
+            iou = box_iou(*pair)[0, 0].detach()
+            total = total + 2 * generalized_box_iou_loss(*pair)[0]
+            total = total + binary_cross_entropy_with_logits(confidence[cell], iou)
+            learned += 1
+        elif any(_is_in(centre, box) for box in crowds):
+            continue
+        total = total + sigmoid_focal_loss(classes[:, cell], wanted, reduction="sum")
+    return total, learned
+
+
+def _is_in(point, box):
+    return (point >= box[:2]).all() and (point <= box[2:]).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_loss_of_a_batch_is_that_of_one_cell_after_the_other(logits, seed):
+    generator = torch.Generator().manual_seed(seed)
+    annotations = []
+    for count in (5, 0, 9, 1):
+        corners = torch.rand(2, count, 2, generator=generator) * torch.tensor([64.0, 48.0])
+        annotations.append(
+            {
+                "boxes": torch.cat([corners.amin(dim=0), corners.amax(dim=0) + 0.5], dim=1),
+                "labels": torch.randint(0, N_DET, (count,), generator=generator),
+                "crowd": torch.rand(count, generator=generator) < 0.2,
+            }
+        )
+    output = logits(4, 6, 8, seed=seed).requires_grad_()
+    pairs = [sum_over_cells(each, **annotation) for each, annotation in zip(output, annotations, strict=True)]
+    expected = torch.stack([total for total, _ in pairs]) * (4 / sum(learned for _, learned in pairs))
+    target = Target.cat([Target.single(DET, (48, 64), each) for each in annotations])
+    losses = KIND.loss(output, target)
+    torch.testing.assert_close(losses, expected, rtol=1e-6, atol=1e-6)
+    wanted, got = (torch.autograd.grad(each.sum(), output)[0] for each in (expected, losses))
+    torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-6)
 
 
 # Decoding

@@ -195,3 +195,27 @@ def test_experiences_of_one_head_learn_the_same_channels_and_weigh_one_each():
     assert learned == [[0, 1, 2]] * 3
     single = kind_of("segmentation").loss(output, target)
     torch.testing.assert_close(value, single[0] + (single[1] + single[2]) / 2)
+
+
+# Tensors on PyTorch's device "meta" have no values: to ask for one is an error, as all is that would wait for a GPU.
+
+
+@pytest.mark.parametrize("annotated", [mixture, lambda: Target.cat([detection(), classification(None)])])
+def test_a_gpu_is_not_waited_for(loss, noise, annotated):
+    target = annotated().to("meta")
+    output = noise(len(target)).to("meta").requires_grad_()
+    total = loss(output, target)
+    total.backward()
+    assert output.grad.shape == output.shape
+    assert total.is_meta
+    with pytest.raises(RuntimeError, match="meta"):
+        total.item()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_distillation_does_not_wait_for_a_gpu(layout, noise, task):
+    part = layout.parts[task]
+    output, teacher = (part.of(noise(2).to("meta")) for _ in range(2))
+    total = part.kind.distillation(output.requires_grad_(), teacher)
+    total.backward()
+    assert total.is_meta
