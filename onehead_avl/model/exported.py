@@ -4,6 +4,7 @@ Both take images ``(B, 3, H, W)`` uint8 RGB of any number and of any size that i
 from 64), and emit ``<head>_<name>`` for each of the ``outputs`` of the kind of each head.
 """
 
+import copy
 import io
 import json
 import logging
@@ -21,6 +22,7 @@ from torch.export import Dim
 from onehead_avl.errors import UsageError, WeightsError
 from onehead_avl.model.input import IMAGENET_MEAN, IMAGENET_STD
 from onehead_avl.model.layout import Layout
+from onehead_avl.model.network import OneHeadNet
 from onehead_avl.model.saved import SavedModel
 from onehead_avl.system.files import replacing
 
@@ -84,7 +86,10 @@ def export(saved: SavedModel, path: Path) -> None:
             'install them with pip install -e ".[export]"'
         )
     write, run = FORMATS[path.suffix]
-    model = Exportable(saved.model.cpu(), saved.layout).eval()
+    network = copy.deepcopy(saved.model).cpu()
+    if isinstance(network, OneHeadNet):
+        network.precision = "float32"  # which is what every program computes with
+    model = Exportable(network, saved.layout).eval()
     with replacing(path) as temporary:
         try:
             with torch.no_grad(), _quiet():

@@ -9,6 +9,7 @@ from torch.nn.functional import interpolate
 from onehead_avl.model.backbone import NORM_GROUPS, load_backbone
 from onehead_avl.model.backbones import build_backbone
 from onehead_avl.model.layout import Layout, Part
+from onehead_avl.system.device_names import PRECISIONS
 from onehead_avl.system.savable import savable
 
 HEAD_EXPANSION = 2
@@ -115,6 +116,10 @@ class OneHeadNet(nn.Module):
         pretrained: Build the backbone for pretrained weights without loading any, because a whole state dict follows.
         channels: Width of the neck.
 
+    Attributes:
+        precision: What it computes with: ``"float32"``, or ``"bf16"`` for bfloat16 where PyTorch's autocast holds it to
+            be safe (Micikevicius et al., "Mixed Precision Training", ICLR 2018). Weights and output are float32.
+
     Raises:
         UsageError: Unknown or unfit backbone, or missing weights file.
         WeightsError: The weights cannot be fetched, read or fitted.
@@ -132,6 +137,7 @@ class OneHeadNet(nn.Module):
         super().__init__()
         self.layout = layout
         self.width = channels
+        self.precision = PRECISIONS[0]
         self.backbone = build_backbone(backbone, weights is not None if pretrained is None else pretrained)
         if weights is not None:
             load_backbone(self.backbone, weights)
@@ -189,6 +195,12 @@ class OneHeadNet(nn.Module):
         """
         if image.dim() != 4 or image.shape[1] != 3 or image.shape[2] % 32 or image.shape[3] % 32:
             raise ValueError(f"expected images (B, 3, H, W) with H and W multiples of 32, got {tuple(image.shape)}")
+        if self.precision == "float32":
+            return self._output(image)
+        with torch.autocast(image.device.type, torch.bfloat16):
+            return self._output(image).float()
+
+    def _output(self, image: Tensor) -> Tensor:
         features = self.backbone(image)
         output = self.head(self.neck(features))
         for column in self.grown:

@@ -19,6 +19,7 @@ from onehead_avl.model.backbone import not_finite
 from onehead_avl.model.layout import Layout, layout_of_heads
 from onehead_avl.model.network import OneHeadNet
 from onehead_avl.model.prediction import Prediction, predict
+from onehead_avl.system.device_names import PRECISIONS
 from onehead_avl.system.files import replacing
 from onehead_avl.system.importing import call_attribute
 
@@ -125,6 +126,7 @@ def save_model(
             "pretrained": model.backbone.pretrained,
             "channels": model.width,
             "columns": [column.serves for column in model.grown],
+            "precision": model.precision,
         }
     else:
         made = origin or Origin.of(model)
@@ -188,9 +190,12 @@ def load_model(path: Path, kinds: Collection[str] = (), network: str | None = No
 def _ours(about: Mapping[str, Any], layout: Layout) -> nn.Module:
     if type(about["pretrained"]) is not bool or type(about["channels"]) is not int or about["channels"] < 1:
         raise ValueError("the network is not described")
+    if about.get("precision", "float32") not in PRECISIONS:
+        raise ValueError("the network computes with what is not known")
     model = OneHeadNet(layout, about["backbone"], pretrained=about["pretrained"], channels=about["channels"])
     for head in about.get("columns", ()):
         model.grow(layout.part_of(head))
+    model.precision = about.get("precision", model.precision)
     return model
 
 

@@ -14,7 +14,7 @@ from onehead_avl.logs.named import LOGGERS
 from onehead_avl.model.backbone_names import BACKBONES, TIMM
 from onehead_avl.runs.defaults import DRAWN, REAL, Defaults
 from onehead_avl.runs.options import Affects, argument_of, option
-from onehead_avl.system.device_names import DEVICES
+from onehead_avl.system.device_names import DEVICES, PRECISIONS
 from scenarios.described import Description
 from scenarios.description import READY_MADE, read_description
 from strategies.hyperparameters import is_grid
@@ -243,6 +243,12 @@ class Config:
         "train nothing: read the stream, print what each experience holds, and draw ten annotated images of each",
         Affects.NOTHING,
         action="store_true",
+    )
+    precision: str = option(
+        PRECISIONS[0],
+        "numbers that the network computes with: float32, or bf16, which is bfloat16 where PyTorch holds it to be safe "
+        "and faster on recent GPUs; the loss and the weights are float32 in any case",
+        metavar="|".join(PRECISIONS),
     )
     deterministic: bool = option(
         False, "refuse operations that give other results each time, as some do on GPUs", action="store_true"

@@ -117,6 +117,8 @@ def prepare(config: Resolved, stream: Stream) -> Prepared:
     options, _ = options_of([*config.strategy, *config.imported], config.set)
     learned, held = hold_out(stream, config.holdout, seed) if config.holdout else (stream, {})
     model, origin = _network(config, stream, options)
+    if isinstance(model, OneHeadNet) and config.model is None:
+        model.precision = config.precision
     # On its device at once: joint training moves it when it trains, which is not before the first evaluation.
     # channels_last: convolutions of this size run a third faster on CPUs.
     model = model.to(device).to(memory_format=torch.channels_last)

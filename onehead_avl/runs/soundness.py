@@ -8,7 +8,7 @@ from onehead_avl.errors import UsageError
 from onehead_avl.logs.named import LOGGERS
 from onehead_avl.model.backbone_names import wrong_backbone
 from onehead_avl.runs.config import ALL_ORDERS, MIN_SIZE, Config
-from onehead_avl.system.device_names import wrong_device
+from onehead_avl.system.device_names import PRECISIONS, wrong_device
 
 _LEAST = {
     "seeds": 0,
@@ -97,6 +97,12 @@ def require_sound(config: Config, found: Sequence[str] = ()) -> None:
             "--early-stopping goes by the one experience of a stage, but joint learns all at once; leave it out"
         )
     wrong += wrong_device(config.device)
+    if config.precision not in PRECISIONS:
+        wrong.append(f"--precision expects {' or '.join(PRECISIONS)}, got {config.precision}")
+    elif config.model and config.precision != Config.precision:
+        wrong.append(
+            "--model brings a network of its own, which says itself what it computes with: leave out --precision"
+        )
     if config.is_parallel:
         wrong += _wrong_parallel(config)
     if config.resume and config.output is None:

@@ -5,6 +5,9 @@ import re
 DEVICES = ("auto", "cpu", "cuda", "cuda:N", "mps")
 """The names: ``cuda:N`` is the GPU of that number, ``mps`` that of a Mac, ``auto`` a GPU where there is one."""
 
+PRECISIONS = ("float32", "bf16")
+"""What a network computes with; ``bf16`` is bfloat16."""
+
 _NAME = re.compile("auto|cpu|cuda(:(0|[1-9][0-9]*))?|mps")
 
 

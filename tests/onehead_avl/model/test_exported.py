@@ -1,4 +1,6 @@
+import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +128,16 @@ def test_both_files_say_what_they_are(files):
         assert about["heads"]["det"]["kind"] == "detection"
     (images,) = session.get_inputs()
     assert (images.name, images.shape, images.type) == ("images", ["batch", 3, "height", "width"], "tensor(uint8)")
+
+
+def test_what_learned_in_half_precision_is_exported_in_single_precision(files, saved, tmp_path):
+    half = replace(saved, model=copy.deepcopy(saved.model))
+    half.model.precision = "bf16"
+    export(half, tmp_path / "model.pt2")
+    images = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)
+    wanted, found = (torch.export.load(folder / "model.pt2").module()(images) for folder in (files, tmp_path))
+    assert all(torch.equal(found[name], value) for name, value in wanted.items())
+    assert half.model.precision == "bf16"
 
 
 def test_a_file_of_another_name_is_refused(saved, tmp_path):

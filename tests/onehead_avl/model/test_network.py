@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 import torchvision
@@ -42,6 +44,30 @@ def test_the_features_are_what_the_head_sees():
         assert features.shape == (2, 16, 8, 12)
         assert torch.equal(network.head(features), network(image))
     assert features.std() > 0.01
+
+
+def test_half_precision_is_inside_and_moves_the_output_a_little():
+    torch.manual_seed(0)
+    network = OneHeadNet(FULL, channels=16)
+    nn.init.normal_(network.last.weight)
+    network.grow(FULL.heads[1])
+    image, seen = torch.randn(2, 3, 64, 96), set()
+    network.neck.register_forward_hook(lambda module, given, features: seen.add(features.dtype))
+    full = network(image)
+    network.precision = "bf16"
+    half = copy.deepcopy(network)(image)
+    assert seen == {torch.float32, torch.bfloat16}
+    assert full.dtype == half.dtype == torch.float32
+    assert 0 < (full - half).std() < 0.03 * full.std()
+    assert torch.equal(half, half.bfloat16().float())
+
+
+def test_half_precision_learns_weights_of_single_precision():
+    torch.manual_seed(0)
+    network = OneHeadNet(FULL, channels=16)
+    network.precision = "bf16"
+    network(torch.randn(2, 3, 64, 96)).square().mean().backward()
+    assert {(weight.dtype, weight.grad.dtype) for weight in network.parameters()} == {(torch.float32, torch.float32)}
 
 
 @pytest.mark.parametrize("name", TAPS)

@@ -75,6 +75,26 @@ def test_a_network_that_grew_comes_back_with_its_columns(tmp_path, layout):
         assert torch.equal(loaded(image), model(image))
 
 
+def test_a_network_computes_with_the_same_numbers_after_it_was_written(tmp_path, layout):
+    model = OneHeadNet(layout, channels=16).eval()
+    model.precision = "bf16"
+    save_model(tmp_path / "m.safetensors", model, layout, 64, "challenge")
+    loaded = load_model(tmp_path / "m.safetensors").model
+    assert loaded.precision == "bf16"
+    image = torch.randn(1, 3, 64, 32)
+    with torch.no_grad():
+        assert torch.equal(loaded(image), model(image))
+
+
+def test_weights_that_were_written_before_there_was_a_choice_are_float32(saved):
+    _, path = saved
+    state, metadata = content_of(path)
+    about = json.loads(metadata["onehead_avl"])
+    assert about.pop("precision") == "float32"
+    save_file(state, path, metadata={"onehead_avl": json.dumps(about)})
+    assert load_model(path).model.precision == "float32"
+
+
 @pytest.mark.parametrize("columns", [["other"], "cls", ["cls", "cls"], [["cls"]], 1, None])
 def test_columns_of_another_or_an_impossible_network_are_refused(tmp_path, layout, columns):
     model = OneHeadNet(layout, channels=16)
@@ -216,6 +236,7 @@ def test_an_incomplete_description_is_refused(saved, missing):
         *(("image_size", value) for value in (0, -32, 100, 96.0, [96], None)),
         *(("experiences", value) for value in ([], {}, 3, ["seg"], [{"name": "seg"}])),
         *(("stream", value) for value in (None, 3, [])),
+        *(("precision", value) for value in (None, 16, "fp16", [], ["bf16"])),
     ],
     ids=str,
 )

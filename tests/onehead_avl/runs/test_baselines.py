@@ -80,6 +80,7 @@ def test_another_seed_is_another_baseline(cache):
         {"batch_size": 9},
         {"backbone": "efficientnet_b0"},
         {"backbone_weights": "imagenet"},
+        {"precision": "bf16"},
         {"deterministic": True},
     ],
     ids=lambda change: next(iter(change)),

@@ -55,6 +55,7 @@ OPTIONS = {
     "keep_stages": (["--keep-stages"], True),
     "resume": (["--resume"], True),
     "check": (["--check"], True),
+    "precision": (["--precision", "bf16"], "bf16"),
     "deterministic": (["--deterministic"], True),
     "device": (["--device", "cuda:1"], "cuda:1"),
     "output": (["--output", "there"], Path("there")),
@@ -91,6 +92,7 @@ DEFAULTS = {
     "keep_stages": False,
     "resume": False,
     "check": False,
+    "precision": "float32",
     "deterministic": False,
     "device": "auto",
     "output": None,
@@ -349,7 +351,10 @@ def test_each_option_has_a_bearing_on_exactly_one_thing():
     [
         (
             Affects.RESULTS,
-            {"backbone", "model", "image_size", "batch_size", "holdout", "early_stopping", "deterministic", "device"},
+            {
+                *("backbone", "model", "image_size", "batch_size", "holdout", "early_stopping", "precision"),
+                *("deterministic", "device"),
+            },
         ),
         (Affects.COURSE, {"order", "epochs"}),
         (Affects.CONTENT, {"stream", "data", "backbone_weights", "start_from"}),

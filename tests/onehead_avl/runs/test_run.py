@@ -518,3 +518,14 @@ def test_the_checklist_says_what_methods_keep_and_once_by_what_the_network_grows
         "segmentation samples, the previous model, nothing, the network grows by channels of neck and head"
     )
     assert _keeps(()) is None
+
+
+def test_a_run_in_half_precision_says_so_and_keeps_a_network_that_computes_so(train, tmp_path):
+    folder = tmp_path / "run"
+    answer = train(folder, "--strategy", "onehead", "--precision", "bf16", "--epochs", "1")
+    assert answer.status == 0, answer.err
+    assert json.loads((folder / "config.json").read_text())["precision"] == "bf16"
+    saved = load_model(folder / "model.safetensors").model
+    assert saved.precision == "bf16"
+    assert {weight.dtype for weight in saved.parameters()} == {torch.float32}
+    assert results(folder)["weights_agree"] is True

@@ -110,6 +110,11 @@ WRONG = {
         "for one of timm's",
     ),
     "device": ({"device": "tpu"}, "--device expects auto, cpu, cuda, cuda:N or mps, got 'tpu'"),
+    "precision": ({"precision": "fp16"}, "--precision expects float32 or bf16, got fp16"),
+    "precision of one's own": (
+        {"precision": "bf16", "model": "own:Network"},
+        "--model brings a network of its own, which says itself what it computes with: leave out --precision",
+    ),
     "backbone_weights": (
         {"backbone_weights": "no.pth"},
         "--backbone-weights expects imagenet, none or an existing file, found no file at no.pth",
