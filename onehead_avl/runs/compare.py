@@ -14,6 +14,7 @@ from onehead_avl.evaluation.record import Record
 from onehead_avl.report.comparison import Comparison, Run, as_csv, as_json
 from onehead_avl.report.comparison_plots import plot_comparison
 from onehead_avl.report.comparison_table import console, markdown
+from onehead_avl.runs.added import add_runs
 from onehead_avl.runs.baselines import BaselineCache
 from onehead_avl.runs.config import Config, Resolved
 from onehead_avl.runs.identity import Identities, continued, other_place
@@ -48,6 +49,7 @@ def compare_strategies(
     for path in config.imported:
         import_attribute(path)  # a wrong path is refused now, not after the runs before it
     claim(folder, config)
+    add_runs(config.add, config, folder, identities)
     runs = plan(config, folder)
     _refuse_others(runs, identities, resume=config.resume)
     _refuse_others_beside(runs, config, folder, identities)

@@ -238,6 +238,16 @@ class Config:
         Affects.NOTHING,
         action="store_true",
     )
+    add: tuple[Path, ...] = option(
+        (),
+        "folders of finished runs, made by hand or on another machine, that join the comparison in --output if they "
+        "are of the same configuration, data and program",
+        Affects.ENTRIES,
+        nargs="+",
+        action="extend",
+        type=Path,
+        metavar="DIR",
+    )
     check: bool = option(
         False,
         "train nothing: read the stream, print what each experience holds, and draw ten annotated images of each",
@@ -279,7 +289,8 @@ class Config:
     @property
     def is_comparison(self) -> bool:
         """Whether it asks for more than one run."""
-        return len(self.strategy) * len(self.seeds) > 1 or self.order == ALL_ORDERS or is_grid(self.set)
+        several = len(self.strategy) * len(self.seeds) > 1 or self.order == ALL_ORDERS or is_grid(self.set)
+        return several or bool(self.add)
 
     @property
     def is_parallel(self) -> bool:
@@ -370,7 +381,8 @@ class Config:
 
     def as_dict(self) -> dict[str, Any]:
         """The configuration as JSON can hold it."""
-        return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
+        values = asdict(self) | {"add": tuple(map(str, self.add))}
+        return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 
 class Resolved(Config):

@@ -75,7 +75,21 @@ class Planned:
         found = record_in(self.folder)
         if found is None:
             return None
-        there, remedy = f"--output {self.folder.parent} holds", f"choose another folder, or remove {self.folder.name}"
+        if other := self.other_than(found, depends_on, any_options=any_options):
+            raise UsageError(
+                f"--output {self.folder.parent} holds results in {self.folder.name} of a run {other}; choose another "
+                f"folder, or remove {self.folder.name} from it"
+            )
+        return found
+
+    def other_than(self, found: Record, depends_on: Mapping[str, Any], *, any_options: bool = False) -> str:
+        """What makes results those of another run; nothing if they are this one's.
+
+        Args:
+            found: The results.
+            depends_on: All that results would depend on now.
+            any_options: Whether hyper-parameters may be others.
+        """
         before = {
             **found.depends_on,
             "--strategy": [found.strategy],
@@ -85,17 +99,11 @@ class Planned:
         }
         changed = other_results(before, depends_on)
         if changed.pop(OPTIONS, None) and not any_options and not changed:
-            raise UsageError(
-                f"{there} {self.strategy} with hyper-parameters {found.options}, but {self.options} are asked for; "
-                f"{remedy} from it"
-            )
-        if changed:
-            said = [
-                f"with {name} {_shown(old)}, not {_shown(new)}" if name.startswith("--") else f"before {name} changed"
-                for name, (old, new) in changed.items()
-            ]
-            raise UsageError(f"{there} results in {self.folder.name} of a run {' and '.join(said)}; {remedy} from it")
-        return found
+            return f"with hyper-parameters {found.options}, not {self.options}"
+        return " and ".join(
+            f"with {name} {_shown(old)}, not {_shown(new)}" if name.startswith("--") else f"before {name} changed"
+            for name, (old, new) in changed.items()
+        )
 
     def begin(self) -> None:
         """Make its folder anew, unless an interrupted run is to be continued there.
@@ -246,7 +254,7 @@ def _shown(value: Any) -> str:
 
 def _planned(config: Resolved, strategy: str, seed: int, folder: Path) -> list[Planned]:
     """The runs of a strategy with a seed: one for each combination of hyper-parameters."""
-    own = config.but(strategy=(strategy,), seeds=(seed,))
+    own = config.but(strategy=(strategy,), seeds=(seed,), add=())
     return [
         Planned(
             own.but(set=tuple(settings)),

@@ -506,7 +506,7 @@ def test_other_hyper_parameters_than_those_of_a_finished_run_are_refused_before_
     assert train(folder, "--strategy", "naive", "lwf").status == 0
     ran.clear()
     answer = train(folder, "--strategy", "ewc", "lwf", "--set", "lwf.alpha=3")
-    assert_refused(answer, 2, "holds lwf with hyper-parameters", "'alpha': 3", "choose another folder")
+    assert_refused(answer, 2, "of a run with hyper-parameters", "'alpha': 3", "choose another folder")
     assert ran == []
 
 

@@ -195,7 +195,7 @@ def test_results_with_other_hyper_parameters_are_refused(tmp_path, record):
     (run,) = [run for run in planned(tmp_path, strategy=("ewc",), seeds=(0,)) if run.strategy == "ewc"]
     options = {"ewc": {"lambda": 3.0}}
     ended(run.folder, record("ewc", 0, (0.1, 0.2, 0.3), options=options, depends_on=depends_on(run)))
-    with pytest.raises(UsageError, match=r"holds ewc with hyper-parameters .*3\.0.*but .* are asked for"):
+    with pytest.raises(UsageError, match=r"of a run with hyper-parameters .*3\.0.*, not .*ewc"):
         run.results(depends_on(run))
     assert run.results(depends_on(run), any_options=True).options == options
     (run,) = [
