@@ -1,8 +1,9 @@
 """``python -m onehead_avl.benchmark``: learn tasks of different kinds, one after the other, and report what is left."""
 
+import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from onehead_avl.command import quiet_third_parties, run_command
 from onehead_avl.errors import OutputError, UsageError
 from onehead_avl.runs.config import Config
 from onehead_avl.runs.soundness import require_sound
+from onehead_avl.system.launched import is_first, processes, silent
 from onehead_avl.system.lock import RUNNING, exclusive
 from strategies.hyperparameters import options_of
 from strategies.named import problems_of
@@ -17,6 +19,9 @@ from strategies.named import problems_of
 
 def main() -> None:
     """Run a strategy, or compare several, or only look at a stream."""
+    if not is_first():
+        _follow()
+        return
     config = Config.from_arguments()
     require_right(config)
     folder = config.output or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
@@ -24,6 +29,16 @@ def main() -> None:
     may_hold = "config.json" if config.is_comparison or config.resume else None
     with _claimed(folder, may_hold=None if config.check else may_hold):
         _run(config.but(output=folder), folder)
+
+
+def _follow() -> None:
+    """Learn together with the first process of ``torchrun``, which alone speaks and writes."""
+    with silent() as folder:
+        config = Config.from_arguments()
+        require_right(config)
+        if config.resume and config.output is not None:
+            shutil.copytree(config.output, folder, dirs_exist_ok=True)
+        _run(config.but(output=folder, logger=()), folder)
 
 
 def require_right(config: Config) -> None:
@@ -48,6 +63,7 @@ def _run(config: Config, folder: Path) -> None:
     from onehead_avl.runs.look import look
     from onehead_avl.runs.plan import record_in, require_same_run
     from onehead_avl.system.device import choose_device
+    from onehead_avl.system.ranks import RANKS
     from onehead_avl.system.threads import compute_with
     from scenarios.reading import read_stream
 
@@ -80,8 +96,10 @@ def _run(config: Config, folder: Path) -> None:
     cache = BaselineCache(stream.name, identities)
     if config.is_comparison:
         compare_strategies(config, folder, stream, identities, cache)
-    else:
-        print(f"\n{run_and_keep(resolved, stream, folder, identities, cache)}\n\nwritten to {folder}\n")
+        return
+    with RANKS.joined(choose_device(config.device)) if processes() > 1 else nullcontext():
+        tables = run_and_keep(resolved, stream, folder, identities, cache)
+    print(f"\n{tables}\n\nwritten to {folder}\n")
 
 
 @contextmanager

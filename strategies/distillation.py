@@ -20,6 +20,7 @@ from torch.utils.hooks import RemovableHandle
 from onehead_avl.model.layout import Layout, Part
 from onehead_avl.model.parts import backbone_of, is_pretrained
 from onehead_avl.system.labels import labels_of
+from onehead_avl.system.ranks import RANKS
 from strategies.optimisation import shared_learns
 
 Features = Tensor | Sequence[Tensor]
@@ -93,7 +94,8 @@ class Distillation(SupervisedPlugin):
         if self._features_weight and is_pretrained(teacher):
             assert self._features is not None  # the hook of this forward pass has remembered them
             assert features is not None
-            yield self._features_weight * feature_distillation(self._features.float(), features.float())
+            own = RANKS.whole(self._features.float(), len(strategy.mb_x), strategy.model)
+            yield self._features_weight * feature_distillation(own, features.float())
 
     def after_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Note what was learned."""
@@ -113,7 +115,9 @@ def _asked(teacher: nn.Module, strategy: SupervisedTemplate, with_output: bool) 
     """What a teacher says of the current images: its backbone's features, if it has one, and its output, if asked."""
     backbone = backbone_of(teacher)
     if not with_output:
-        return None if backbone is None else _coarsest(backbone(strategy.mb_x)), None
+        if backbone is None:
+            return None, None
+        return RANKS.shared(lambda images: _coarsest(backbone(images)), strategy.mb_x, teacher), None
     seen: list[Tensor] = []
     hook = None
     if backbone is not None:
@@ -121,7 +125,7 @@ def _asked(teacher: nn.Module, strategy: SupervisedTemplate, with_output: bool) 
     output = avalanche_forward(teacher, strategy.mb_x, strategy.mb_task_id)
     if hook is not None:
         hook.remove()
-    return (seen[-1] if seen else None), output
+    return (RANKS.whole(seen[-1], len(strategy.mb_x), teacher) if seen else None), output
 
 
 def _coarsest(features: Features) -> Tensor:

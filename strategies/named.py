@@ -27,6 +27,7 @@ class Method:
         baseline: It is what others are measured against; the order of the experiences means nothing to it.
         whole: It is a strategy of its own, and not plugins that can be combined with others.
         needs: A package that is installed with ``onehead-avl[strategies]`` only.
+        alike: Several processes that learn together, as :mod:`~onehead_avl.system.ranks` says, learn what one does.
         unseen: It trains on stored samples that are in no minibatch, so that they cannot be counted there.
         asks: What it needs of the network beside its output, by the attributes of
             :class:`~onehead_avl.model.network.OneHeadNet`.
@@ -45,6 +46,7 @@ class Method:
     separate: bool = False
     baseline: bool = False
     whole: bool = False
+    alike: bool = False
     unseen: bool = False
     needs: str = ""
     asks: tuple[str, ...] = ()
@@ -60,7 +62,7 @@ _COLUMNS = "channels of neck and head"
 _DISTILLATION = {"segmentation": 0.2, "detection": 2.0, "classification": 1.0, "features": 0.3}
 
 _METHODS = (
-    Method("naive", "fine-tuning on each task in turn", "nothing"),
+    Method("naive", "fine-tuning on each task in turn", "nothing", alike=True),
     Method(
         "from-scratch",
         "each task alone, from the same start: the single-task baseline",
@@ -69,6 +71,7 @@ _METHODS = (
         separate=True,
         baseline=True,
         whole=True,
+        alike=True,
     ),
     Method(
         "joint",
@@ -79,6 +82,7 @@ _METHODS = (
         baseline=True,
         whole=True,
         unseen=True,
+        alike=True,
     ),
     Method(
         "cumulative",
@@ -87,6 +91,7 @@ _METHODS = (
         "it keeps the data of old tasks",
         whole=True,
         keeps_samples=True,
+        alike=True,
     ),
     Method(
         "replay",
@@ -94,6 +99,7 @@ _METHODS = (
         _SEGMENTATION,
         paper="Chaudhry et al., 2019",
         keeps_samples=True,
+        alike=True,
     ),
     Method(
         "onehead",
@@ -105,6 +111,7 @@ _METHODS = (
         grows=_COLUMNS,
         asks=("grow",),
         keeps_samples=True,
+        alike=True,
     ),
     Method(
         "distillation",
@@ -120,6 +127,7 @@ _METHODS = (
         paper="after Rusu et al., 2016",
         grows=_COLUMNS,
         asks=("grow",),
+        alike=True,
     ),
     Method(
         "replay-all",
@@ -128,6 +136,7 @@ _METHODS = (
         _ALL_MEMORY,
         "Chaudhry et al., 2019",
         keeps_samples=True,
+        alike=True,
     ),
     Method(
         "ewc",
@@ -135,6 +144,7 @@ _METHODS = (
         f"{_IMPORTANCE}, for each task",
         paper="Kirkpatrick et al., PNAS 2017",
         options={"lambda": 100000.0},
+        alike=True,
     ),
     Method(
         "ewc-online",
@@ -142,6 +152,7 @@ _METHODS = (
         _IMPORTANCE,
         paper="Schwarz et al., ICML 2018",
         options={"lambda": 100000.0, "decay": 0.9},
+        alike=True,
     ),
     Method("si", "synaptic intelligence", _IMPORTANCE, paper="Zenke et al., ICML 2017", options={"lambda": 1.0}),
     Method(
@@ -150,6 +161,7 @@ _METHODS = (
         _IMPORTANCE,
         paper="Aljundi et al., ECCV 2018",
         options={"lambda": 1.0, "alpha": 0.5},
+        alike=True,
     ),
     Method(
         "rwalk",
@@ -165,6 +177,7 @@ _METHODS = (
         _PREVIOUS,
         paper="Li and Hoiem, ECCV 2016",
         options={"alpha": 1.0, "temperature": 2.0},
+        alike=True,
     ),
     Method(
         "lfl",
@@ -173,6 +186,7 @@ _METHODS = (
         paper="Jung et al., 2016",
         options={"lambda": 1.0},
         asks=("get_features", "last"),
+        alike=True,
     ),
     Method(
         "feature-distillation",
@@ -180,6 +194,7 @@ _METHODS = (
         _PREVIOUS,
         options={"alpha": 1.0},
         asks=("head",),
+        alike=True,
     ),
     Method(
         "gem",
@@ -191,6 +206,7 @@ _METHODS = (
         unseen=True,
         needs=CLASSES["GEM"].package,
         keeps_samples=True,
+        alike=True,
     ),
     Method(
         "agem",
@@ -201,6 +217,7 @@ _METHODS = (
         {"patterns": 100, "sample": 10},
         unseen=True,
         keeps_samples=True,
+        alike=True,
     ),
     Method(
         "gdumb",
@@ -211,6 +228,7 @@ _METHODS = (
         fixed=True,
         unseen=True,
         keeps_samples=True,
+        alike=True,
     ),
     Method(
         "mir",
@@ -229,6 +247,7 @@ _METHODS = (
         _ALL_MEMORY,
         "Kumari et al., NeurIPS 2022",
         keeps_samples=True,
+        alike=True,
     ),
     Method(
         "der",
@@ -239,6 +258,7 @@ _METHODS = (
         {"alpha": 0.1},
         whole=True,
         keeps_samples=True,
+        alike=True,
     ),
     Method(
         "derpp",
@@ -249,6 +269,7 @@ _METHODS = (
         {"alpha": 0.1, "beta": 0.5},
         whole=True,
         keeps_samples=True,
+        alike=True,
     ),
     Method(
         "cwr-star",
@@ -257,6 +278,7 @@ _METHODS = (
         paper="Lomonaco et al., CVPR workshops 2020",
         asks=("output_layer",),
         fixed=True,
+        alike=True,
     ),
     Method(
         "lamaml",

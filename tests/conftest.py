@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -260,3 +261,20 @@ def few_drawn(monkeypatch) -> None:
 
     for split in COUNTS:
         monkeypatch.setitem(COUNTS, split, 10)
+
+
+@pytest.fixture(scope="session")
+def torchrun() -> Callable[..., subprocess.Popen]:
+    """Start two processes that learn together, with what ``torchrun`` is to start."""
+    root = Path(__file__).resolve().parents[1]
+    alone = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")}
+    environment = {**alone, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    command = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    return lambda *words: subprocess.Popen(
+        [*command, *map(str, words)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )

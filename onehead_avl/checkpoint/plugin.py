@@ -127,7 +127,7 @@ class Checkpoints(SupervisedPlugin):
         self._place["iteration"] = 0
         if self._target is None:
             self._place["random"] = random_state()
-            if STOP.requested or time.perf_counter() - self._saved >= self._cost / SHARE:
+            if STOP.agreed() or time.perf_counter() - self._saved >= self._cost / SHARE:
                 self._save(strategy)
             self._stop()
         elif self._target["iteration"] == 0:
@@ -147,7 +147,7 @@ class Checkpoints(SupervisedPlugin):
             self._reach(strategy, self._target)
         elif not self._place["iteration"]:
             return
-        elif STOP.requested or self._place["iteration"] % self.every == 0:
+        elif STOP.agreed() or self._place["iteration"] % self.every == 0:
             self._save(strategy)
         self._stop()
 
@@ -161,6 +161,7 @@ class Checkpoints(SupervisedPlugin):
 
     def before_eval_iteration(self, strategy: SupervisedTemplate, **kwargs) -> None:
         """Stop if that is asked for: an evaluation is done again from its start."""
+        STOP.agreed()
         self._stop()
 
     def _stop(self) -> None:

@@ -10,6 +10,7 @@ from onehead_avl.model.backbone import NORM_GROUPS, load_backbone
 from onehead_avl.model.backbones import build_backbone
 from onehead_avl.model.layout import Layout, Part
 from onehead_avl.system.device_names import PRECISIONS
+from onehead_avl.system.ranks import RANKS
 from onehead_avl.system.savable import savable
 
 HEAD_EXPANSION = 2
@@ -195,6 +196,10 @@ class OneHeadNet(nn.Module):
         """
         if image.dim() != 4 or image.shape[1] != 3 or image.shape[2] % 32 or image.shape[3] % 32:
             raise ValueError(f"expected images (B, 3, H, W) with H and W multiples of 32, got {tuple(image.shape)}")
+        return RANKS.shared(self._computed, image, self)
+
+    def _computed(self, image: Tensor) -> Tensor:
+        """The output, in single precision whatever it is computed with."""
         if self.precision == "float32":
             return self._output(image)
         with torch.autocast(image.device.type, torch.bfloat16):

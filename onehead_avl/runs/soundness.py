@@ -9,6 +9,8 @@ from onehead_avl.logs.named import LOGGERS
 from onehead_avl.model.backbone_names import wrong_backbone
 from onehead_avl.runs.config import ALL_ORDERS, MIN_SIZE, Config
 from onehead_avl.system.device_names import PRECISIONS, wrong_device
+from onehead_avl.system.launched import processes
+from strategies.named import STRATEGIES
 
 _LEAST = {
     "seeds": 0,
@@ -105,6 +107,8 @@ def require_sound(config: Config, found: Sequence[str] = ()) -> None:
         )
     if config.is_parallel:
         wrong += _wrong_parallel(config)
+    if processes() > 1:
+        wrong += _wrong_together(config)
     if config.resume and config.output is None:
         wrong.append("--resume expects the folder of the interrupted run as --output, got none")
     if wrong:
@@ -122,6 +126,24 @@ def _wrong_parallel(config: Config) -> list[str]:
     if config.device.startswith("cuda:"):
         wrong.append(
             f"{option} expects --device auto, cpu or cuda, as each process has a GPU of its own, got {config.device}"
+        )
+    return wrong
+
+
+def _wrong_together(config: Config) -> list[str]:
+    """What is wrong with having several processes learn one network."""
+    wrong = []
+    if config.is_comparison:
+        wrong.append("torchrun with several processes expects a single run, got a comparison; see --jobs for those")
+    if config.device not in ("auto", "cpu", "cuda"):
+        wrong.append(f"torchrun expects --device auto, cpu or cuda, as it numbers the GPUs itself, got {config.device}")
+    alike = [name for name, method in STRATEGIES.items() if method.alike]
+    named = [name for strategy in config.strategy for name in strategy.split("+") if name not in alike]
+    named += [*config.plugin, *([config.model] if config.model else [])]
+    if named:
+        wrong.append(
+            f"several processes are not known to learn what one does with {', '.join(named)}: torchrun expects some of "
+            f"{', '.join(alike)}"
         )
     return wrong
 

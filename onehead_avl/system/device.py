@@ -9,13 +9,14 @@ import torch
 from onehead_avl import __version__
 from onehead_avl.errors import UsageError
 from onehead_avl.system.device_names import wrong_device
+from onehead_avl.system.launched import position, processes
 
 _PACKAGES = ("avalanche-lib", "numpy", "pycocotools", "torch", "torchmetrics", "torchvision")
 _OPTIONAL = ("timm",)
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of an option: ``auto`` is a GPU where there is one.
+    """The device of an option: ``auto`` is a GPU where there is one, for each process of ``torchrun`` its own.
 
     Raises:
         UsageError: The name is none, or a GPU is asked for that is not there.
@@ -25,7 +26,11 @@ def choose_device(name: str) -> torch.device:
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     mac = torch.backends.mps.is_available()
     if name == "auto":
-        name = "cuda" if gpus else "mps" if mac else "cpu"
+        name = "cuda" if gpus else "mps" if mac and processes() == 1 else "cpu"
+    if name == "cuda" and gpus and processes() > 1:
+        name = f"cuda:{position()}"  # each process has one
+        if position() >= gpus:
+            raise UsageError(f"torchrun expects a process for each GPU, of which there are {gpus}; or use --device cpu")
     kind, _, number = name.partition(":")
     if kind == "cuda" and not gpus:
         raise UsageError(f"--device {name}: expected a GPU, found none; use --device cpu")
@@ -43,7 +48,8 @@ def usual_workers(device: torch.device) -> int:
     On a CPU all cores compute, and a process that loads takes from them what it gives; macOS starts processes anew for
     every epoch, which takes longer than an epoch of a small set.
     """
-    return min(8, max(1, (os.cpu_count() or 1) - 1)) if device.type == "cuda" else 0
+    cores = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return min(8, max(1, cores - 1)) if device.type == "cuda" else 0
 
 
 def synchronise(device: torch.device) -> None:
@@ -71,6 +77,7 @@ def environment(device: torch.device) -> dict:
         "system": f"{platform.system()} {platform.machine()}",
         "device": _called(device),
         "threads": torch.get_num_threads(),
+        **({"processes": processes()} if processes() > 1 else {}),
         **{name: importlib.metadata.version(name) for name in _PACKAGES},
         **{name: importlib.metadata.version(name) for name in _OPTIONAL if _is_installed(name)},
     }

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from onehead_avl.system.ranks import RANKS
+
 
 class Stop:
     """Whether the process was asked to stop.
@@ -17,6 +19,12 @@ class Stop:
 
     requested: str | None = None
     status = 0
+
+    def agreed(self) -> bool:
+        """Whether any of the processes that learn together was asked to stop; then all of them are."""
+        if RANKS.any(self.requested is not None) and self.requested is None:
+            self.requested, self.status = signal.SIGTERM.name, 128 + signal.SIGTERM
+        return self.requested is not None
 
     @contextmanager
     def listening(self) -> Iterator[None]:

@@ -128,6 +128,32 @@ def test_one_wrong_value_is_the_only_finding(case):
     assert finding(**values) == message
 
 
+TOGETHER = {
+    "strategy": (
+        {"strategy": ("replay+mir",)},
+        "several processes are not known to learn what one does with mir: torchrun expects some of naive",
+    ),
+    "a strategy of one's own": ({"strategy": ("own:Strategy",)}, "what one does with own:Strategy: torchrun expects"),
+    "plugin": ({"plugin": ("own:Plugin",)}, "what one does with own:Plugin: torchrun expects"),
+    "model": ({"model": "own:Network"}, "what one does with own:Network: torchrun expects"),
+    "comparison": ({"seeds": (0, 1)}, "torchrun with several processes expects a single run, got a comparison"),
+    "device": ({"device": "cuda:1"}, "torchrun expects --device auto, cpu or cuda, as it numbers the GPUs itself"),
+}
+
+
+@pytest.mark.parametrize("case", TOGETHER)
+def test_what_several_processes_cannot_do_together_is_refused_by_name(monkeypatch, case):
+    values, message = TOGETHER[case]
+    require_sound(Config(**values))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert message in finding(**values)
+
+
+def test_several_processes_may_do_a_single_run(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    require_sound(Config(strategy=("replay+ewc",), seeds=(3,)))
+
+
 def test_what_is_wrong_with_the_strategies_comes_first():
     assert finding("unknown strategy 'a'", "unknown strategy 'b'", batch_size=0) == (
         "unknown strategy 'a'; unknown strategy 'b'; --batch-size expects at least 1, got 0"

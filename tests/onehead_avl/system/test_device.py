@@ -45,6 +45,36 @@ def test_a_device_that_is_there_is_chosen(machine, there, name, device):
 
 
 @pytest.mark.parametrize(
+    ("there", "name", "device"),
+    [
+        ({"gpus": 2}, "auto", "cuda:1"),
+        ({"gpus": 2}, "cuda", "cuda:1"),
+        ({"gpus": 2}, "cpu", "cpu"),
+        ({}, "auto", "cpu"),
+    ],
+)
+def test_each_of_several_processes_has_a_gpu_of_its_own(machine, monkeypatch, there, name, device):
+    monkeypatch.setenv("WORLD_SIZE", "4")  # on two machines, say
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    machine(**there)
+    assert choose_device(name) == torch.device(device)
+
+
+def test_more_processes_than_gpus_are_refused(machine, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    machine(gpus=2)
+    with pytest.raises(UsageError, match="expects a process for each GPU, of which there are 2; or use --device cpu"):
+        choose_device("auto")
+
+
+def test_a_mac_is_not_shared(machine, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    machine(mac=True)
+    assert choose_device("auto") == CPU
+
+
+@pytest.mark.parametrize(
     ("there", "name", "message"),
     [
         ({}, "cuda", "--device cuda: expected a GPU, found none; use --device cpu"),
@@ -89,6 +119,18 @@ def test_the_environment_names_the_version_of_timm_where_there_is_one(monkeypatc
     assert environment(CPU)["timm"] == timm.__version__
     monkeypatch.setattr(importlib.metadata, "distributions", lambda name: iter(()))
     assert "timm" not in environment(CPU)
+
+
+def test_the_environment_says_how_many_processes_learn_together(monkeypatch):
+    assert "processes" not in environment(CPU)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert environment(CPU)["processes"] == 2
+
+
+def test_processes_of_one_machine_share_its_cores(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert usual_workers(torch.device("cuda:1")) == 3
 
 
 @pytest.mark.parametrize(("cores", "workers"), [(1, 1), (2, 1), (4, 3), (64, 8)])

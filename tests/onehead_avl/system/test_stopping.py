@@ -3,6 +3,7 @@ import threading
 
 import pytest
 
+from onehead_avl.system.ranks import RANKS
 from onehead_avl.system.stopping import Stop
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -77,3 +78,16 @@ def test_an_error_in_a_thread_is_its_own():
     thread.start()
     thread.join()
     assert raised == ["on purpose"]
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "agreed"), [(None, False, None), (None, True, "SIGTERM"), ("SIGINT", True, "SIGINT")]
+)
+def test_processes_that_learn_together_stop_together(monkeypatch, own, others, agreed):
+    stop, asked = Stop(), []
+    stop.requested = own
+    monkeypatch.setattr(RANKS, "any", lambda flag: asked.append(flag) or flag or others)
+    assert stop.agreed() is (agreed is not None)
+    assert stop.requested == agreed
+    assert asked == [own is not None]
+    assert stop.status == (143 if agreed and not own else 0)
