@@ -8,7 +8,7 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from uuid import uuid4
@@ -138,31 +138,43 @@ def _do_some(
     note: Callable[[str, str | None], None],
     bar: tqdm,
 ) -> None:
-    """Have tasks done as long as the scheduler is there."""
-    futures: dict[str, Future] = {}
-    for position, (name, task) in enumerate(tasks.items()):
-        first = [futures[each] for each in after.get(name, ()) if each in futures]
-        futures[name] = client.submit(_do, task, session, first, key=f"{name}-{session}", priority=-position)
-    names = {str(future.key): name for name, future in futures.items()}
-    waiting = set(futures.values())
-    while waiting:
+    """Have tasks done as long as the scheduler is there.
+
+    No more are asked for than there are processes to do them: Dask, which does not know how long they take, would have
+    some wait for a process that is busy while another one has nothing to do.
+    """
+    left, doing = list(tasks), dict[Future, str]()
+    while left or doing:
+        for name in _ready(left, after, set(doing.values()))[: max(0, _room(client) - len(doing))]:
+            left.remove(name)
+            doing[client.submit(_do, tasks[name], session, key=f"{name}-{session}")] = name
         with suppress(asyncio.TimeoutError):  # which is another one before Python 3.11
-            done, waiting = wait(waiting, timeout=_LOOK, return_when="FIRST_COMPLETED")
-            for future in done:
+            for future in wait(set(doing), timeout=_LOOK, return_when="FIRST_COMPLETED").done:
                 error = future.exception()
-                note(names[str(future.key)], future.result() if error is None else f"{type(error).__name__}: {error}")
+                reason = future.result() if error is None else f"{type(error).__name__}: {error}"
+                note(doing.pop(future), reason)
         if STOP.requested:
             _stop(client, session)
-            wait(waiting)
+            wait(set(doing))
             raise Stopped(
                 f"stopped by {STOP.requested}; runs under way stopped at a checkpoint, and the same command goes on",
                 STOP.status,
             )
-        _show(client, names, bar)
+        _show(client, {str(future.key): name for future, name in doing.items()}, bar)
 
 
-def _do(task: Task, session: str, first: Sequence[None]) -> str | None:
-    """Do a task in a process of a cluster, after the first ones."""
+def _ready(left: Sequence[str], after: Mapping[str, Sequence[str]], doing: Collection[str]) -> list[str]:
+    """The tasks that wait for none that has not ended."""
+    return [name for name in left if not {*left, *doing} & set(after.get(name, ()))]
+
+
+def _room(client: Client) -> int:
+    """How many tasks the processes of a cluster can do at a time; one where there are none yet."""
+    return max(1, sum(client.nthreads().values()))
+
+
+def _do(task: Task, session: str) -> str | None:
+    """Do a task in a process of a cluster."""
     stop = Event(session, client=get_client())
 
     def is_to_stop() -> bool:

@@ -72,6 +72,13 @@ def test_a_task_waits_for_another_one_even_if_a_process_is_free(two, tasks):
     assert method - base >= 0.5
 
 
+def test_tasks_that_waited_for_the_same_one_are_done_side_by_side(two, tasks):
+    made = tasks(base=script(SOON), first=script(SOON), second=script(SOON))
+    do_all(made, {"first": ["base"], "second": ["base"]}, two, lambda name, reason: None)
+    _, first, second = (float(task.log.read_text()) for task in made.values())
+    assert abs(first - second) < 0.5
+
+
 def test_a_task_that_fails_is_told_and_stops_no_other(two, tasks):
     made = tasks(bad=script("raise ValueError('no')"), good=script("print('good')"))
     ended = {}
