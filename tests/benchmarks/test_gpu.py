@@ -8,7 +8,7 @@ from onehead_avl.system.device_names import PRECISIONS
 
 
 def test_each_kind_is_measured_in_each_precision_also_without_a_gpu(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["gpu", *"--device cpu --size 32 --batch 1 --steps 1".split()])
+    monkeypatch.setattr(sys, "argv", ["gpu", *["--device", "cpu", "--size", "32", "--batch", "1", "--steps", "1"]])
     gpu.main()
     rows = [line.split() for line in capsys.readouterr().out.splitlines()[-6:]]
     assert [row[:2] for row in rows] == [[kind, precision] for kind in gpu.CLASSES for precision in PRECISIONS]
