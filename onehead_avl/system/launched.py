@@ -15,6 +15,8 @@ from onehead_avl.errors import OneHeadError, Stopped
 _PATIENCE = 5.0
 """Seconds in which ``torchrun`` ends this process if the first one has failed, too, and has said why."""
 
+_ENDED = 143  # which nobody sees but torchrun, as the status of a process that it ended
+
 
 def processes() -> int:
     """How many processes learn together: one, unless ``torchrun`` started several."""
@@ -43,6 +45,15 @@ def silent() -> Iterator[Path]:
                 yield Path(folder)
         except Stopped as stopped:
             raise SystemExit(stopped.exit_status) from None  # the first process has stopped, too
+        except KeyboardInterrupt:
+            raise SystemExit(_ENDED) from None
         except OneHeadError:
-            time.sleep(_PATIENCE)
+            _wait_to_be_ended()
             raise
+
+
+def _wait_to_be_ended() -> None:
+    try:
+        time.sleep(_PATIENCE)
+    except KeyboardInterrupt:
+        raise SystemExit(_ENDED) from None

@@ -45,6 +45,19 @@ def test_that_it_was_stopped_is_not_said():
     assert caught.value.code == 143
 
 
+def test_that_it_was_ended_is_not_said(monkeypatch):
+    def ended(seconds):
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as caught, silent():
+        raise KeyboardInterrupt
+    assert caught.value.code == 143
+    monkeypatch.setattr(launched.time, "sleep", ended)
+    with pytest.raises(SystemExit) as caught, silent():
+        raise TrainingError("as the first process says")
+    assert caught.value.code == 143
+
+
 def test_importing_it_is_cheap():
     program = "import sys, onehead_avl.system.launched; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
