@@ -52,6 +52,7 @@ def kill_at_random(ended, killed):
             killed.append(victim.pid)
 
 
+@pytest.mark.slow
 def test_runs_of_processes_that_die_give_the_numbers_of_one_process(train, compared, own_cache, tmp_path):
     expected, _ = compared
     ended, killed = threading.Event(), []

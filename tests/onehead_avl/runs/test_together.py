@@ -25,6 +25,7 @@ def content_of(folder):
     return [stage["scores"] for stage in results["stages"]], (folder / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_each_method_that_says_so_learns_the_same_with_two_processes(torchrun):
     names = [name for name, method in STRATEGIES.items() if method.alike]
     names = [name for name in names if missing_package(name, STRATEGIES[name].needs) is None]
@@ -37,6 +38,7 @@ def test_each_method_that_says_so_learns_the_same_with_two_processes(torchrun):
     assert {name for name, (away, equal) in found.items() if away > 1e-5 or not equal} == set()
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_goes_on_as_if_it_was_not_and_one_process_speaks(together, tmp_path):
     whole = together("whole")
     out, err = whole.communicate(timeout=300)
