@@ -27,6 +27,7 @@ def outputs(tour, kind):
     ]
 
 
+@pytest.mark.slow
 def test_it_shows_pictures_of_every_experience_after_every_stage_and_two_charts(tour):
     pictures = [each for each in outputs(tour, "display_data") if "image/png" in each.data]
     assert len(pictures) == 3 + 1 + 2

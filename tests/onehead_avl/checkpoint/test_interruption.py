@@ -25,6 +25,7 @@ def lives(folder, kills, strategies):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_ends_as_if_it_had_not_been(tmp_path):
     halves = ALL[::2], ALL[1::2]
     with ThreadPoolExecutor() as pool:  # two processes, each of which waits for one run at a time

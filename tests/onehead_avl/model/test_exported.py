@@ -192,6 +192,7 @@ def test_a_file_that_cannot_be_written_is_named(saved, tmp_path):
         export(saved, tmp_path / "nowhere" / "model.pt2")
 
 
+@pytest.mark.slow
 def test_exporting_says_nothing_of_its_own(saved, tmp_path, capfd, recwarn):
     export(saved, tmp_path / "model.onnx")
     assert capfd.readouterr() == ("", "")

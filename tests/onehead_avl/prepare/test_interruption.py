@@ -48,6 +48,7 @@ def wait_for(condition):
     pytest.fail("waited in vain")
 
 
+@pytest.mark.slow
 def test_killed_anywhere_and_started_again_the_tree_is_the_same_byte_for_byte(start, tmp_path, read_tree):
     process = start(what="kill", folder=str(tmp_path), seed=0, per_module=3)
     out, err = process.communicate()

@@ -69,6 +69,7 @@ def test_runs_of_processes_that_die_give_the_numbers_of_one_process(train, compa
     assert not workers()
 
 
+@pytest.mark.slow
 def test_what_is_finished_is_not_done_again_and_what_fails_is_told(train, compared, tmp_path):
     expected, _ = compared
     shutil.copytree(expected, folder := tmp_path / "runs")
@@ -120,6 +121,7 @@ def test_a_scheduler_that_does_not_answer_is_told(train, own_cache, tmp_path, mo
     assert [file.name for file in (tmp_path / "runs").iterdir()] == ["config.json"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_at_a_checkpoint_and_the_same_command_goes_on(train, compared, own_cache, tmp_path):
     expected, _ = compared
     command = (tmp_path / "runs", "--strategy", "naive", "replay", "--jobs", "2", "--threads", torch.get_num_threads())
