@@ -7,7 +7,7 @@
 # Each of two jobs of Slurm is a process of Dask with one core, which does runs; see docs/cluster.md.
 set -euo pipefail
 
-place=$(mktemp -d /tmp/slurm.XXXXXX)
+place=$(mktemp -d)
 export SLURM_CONF=$place/slurm.conf
 stop() {
     [ -z "${cluster:-}" ] || kill "$cluster" 2> /dev/null || true

@@ -36,8 +36,8 @@ def _follow() -> None:
     with silent() as folder:
         config = Config.from_arguments()
         require_right(config)
-        if config.resume and config.output is not None:
-            shutil.copytree(config.output, folder, dirs_exist_ok=True)
+        if config.resume and config.output is not None and config.output.is_dir():
+            shutil.copytree(config.output, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(RUNNING))
         _run(config.but(output=folder, logger=()), folder)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+import torchvision
 
 from onehead_avl.runs.config import Config
 from onehead_avl.runs.preparation import prepare
@@ -44,6 +45,10 @@ def learn(name, stream, folder):
         "seg",
         "det",
     )
+    if name == "onehead":  # which keeps the features of a pretrained backbone
+        torch.manual_seed(0)
+        torch.save(torchvision.models.mobilenet_v3_small().state_dict(), folder / "start.pth")
+        options += ("--backbone-weights", str(folder / "start.pth"))
     config = Config.from_arguments([*options, "--strategy", name, "--device", "cpu"]).resolved()
     prepared = prepare(config.but(output=folder), stream(config))
     strategy = prepared.strategy
