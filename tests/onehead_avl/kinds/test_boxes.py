@@ -128,6 +128,11 @@ def test_a_thin_box_far_from_all_centres_still_gets_one_cell():
     assert cells_of(assigned_to((26, 0, 31, 1))) == [(0, 3)]
 
 
+def test_only_a_box_without_a_cell_gets_the_nearest_one():
+    # The middle, (-5, 12), is as far from (4, 4) as from (4, 12), which alone is inside.
+    assert cells_of(assigned_to((-20, 9, 10, 15))) == [(1, 0)]
+
+
 def test_several_tiny_boxes_each_get_their_own_cell():
     assigned = assigned_to((6, 6, 7, 7), (46, 30, 47, 31))
     assert cells_of(assigned, 0) == [(0, 0)]
