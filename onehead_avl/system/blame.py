@@ -45,7 +45,8 @@ def _is_avalanches(file: Path) -> bool:
 
 def _called(file: Path) -> str:
     """The file as a reader knows it: from the working directory, or from where packages are installed."""
-    for folder in (Path.cwd(), _PROJECT, *sorted(_INSTALLED, key=lambda folder: -len(folder.parts))):
+    folders = (Path.cwd(), _PROJECT, *_INSTALLED)
+    for folder in sorted(folders, key=lambda folder: -len(folder.parts)):  # packages may lie in the working directory
         if file.is_relative_to(folder):
             return str(file.relative_to(folder))
     return str(file)

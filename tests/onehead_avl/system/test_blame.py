@@ -1,6 +1,8 @@
 import importlib
 import json
 import re
+import sysconfig
+from pathlib import Path
 
 import pytest
 import torch
@@ -84,6 +86,11 @@ def test_a_folder_that_has_avalanches_name_does_not_make_what_is_in_it_avalanche
     fail = importlib.import_module("lies_there").fail
     assert place(fail, 1) == "lies_there.py, line 2, in fail"
     assert place(avalanche_forward, fail, 1, 0).startswith("avalanche/models/utils.py, line ")
+
+
+def test_packages_may_be_installed_in_a_folder_of_the_working_directory(monkeypatch):
+    monkeypatch.chdir(Path(sysconfig.get_path("purelib")).parent)
+    assert place(avalanche_forward, None, 0, 0).startswith("avalanche/models/utils.py, line ")
 
 
 def test_a_file_elsewhere_is_named_with_its_folder(mine, tmp_path, monkeypatch):
