@@ -17,7 +17,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from benchmarks.folds import FOLDS, HeldOutLoss, Interval, difference, folded, pooled
+from benchmarks.folds import FOLDS, HeldOutLoss, Measured, difference, folded, pooled
 from onehead_avl.benchmark import require_right
 from onehead_avl.command import run_command
 from onehead_avl.errors import TrainingError, UsageError
@@ -35,7 +35,7 @@ from onehead_avl.evaluation.record import Record
 from onehead_avl.kinds.kind import Metric, Together
 from onehead_avl.model.layout import Part
 from onehead_avl.model.saved import load_model
-from onehead_avl.report.table import layout_table
+from onehead_avl.report.table import layout_table, number, span
 from onehead_avl.runs.config import Config, Resolved
 from onehead_avl.runs.identity import Identities, other_results
 from onehead_avl.runs.plan import record_in
@@ -162,16 +162,16 @@ def _show(folders: Sequence[Path]) -> None:
     for folder in folders[1:]:
         if _data_of(folder) != _data_of(folders[0]):
             raise UsageError(f"{folder} is of other data than {folders[0]}; compare folders of the same images")
-    measured = [_measured(folder) for folder in folders]
-    for folder, metrics in zip(folders, measured, strict=True):
+    found = [measured(folder) for folder in folders]
+    for folder, metrics in zip(folders, found, strict=True):
         rows = [["value", "of all images", "95 % interval"]]
         for moment, of_seeds in metrics.items():
             rows += _rows(moment, pooled(list(of_seeds.values())))
         print(f"\n{folder}\n\n{layout_table(rows)}")
-    for folder, metrics in zip(folders[1:], measured[1:], strict=True):
+    for folder, metrics in zip(folders[1:], found[1:], strict=True):
         rows = [["value", "higher by", "95 % interval"]]
-        for moment in [moment for moment in measured[0] if moment in metrics]:
-            both = (list(of_seeds[moment].values()) for of_seeds in (measured[0], metrics))
+        for moment in [moment for moment in found[0] if moment in metrics]:
+            both = (list(of_seeds[moment].values()) for of_seeds in (found[0], metrics))
             rows += _rows(moment, difference(*both))
         print(f"\n{folders[0]} against {folder}\n\n{layout_table(rows)}")
 
@@ -188,14 +188,11 @@ def _ended(place: Path) -> Record:
     return record
 
 
-def _rows(moment: str, values: Mapping[str, tuple[float, Interval]]) -> list[list[str]]:
-    return [
-        [f"{moment} {name}", f"{value:.4f}", f"{low:.4f} to {high:.4f}"]
-        for name, (value, (low, high)) in values.items()
-    ]
+def _rows(moment: str, values: Measured) -> list[list[str]]:
+    return [[f"{moment} {name}", number(value), span(interval, ".4f")] for name, (value, interval) in values.items()]
 
 
-def _measured(folder: Path) -> Metrics:
+def measured(folder: Path) -> Metrics:
     """Measure the networks that the runs of a folder kept, each on the images that it did not learn.
 
     Raises:

@@ -1,21 +1,22 @@
 """Folds of a stream, and the metrics of all its images pooled over them: what cross-validation is made of."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
 
 import numpy
 from torch import Tensor
 
-from onehead_avl.evaluation.intervals import RESAMPLES
-from onehead_avl.evaluation.statistics import percentile_interval
+from onehead_avl.evaluation.intervals import jackknife_intervals
+from onehead_avl.evaluation.outcomes import mean
 from onehead_avl.kinds.kind import Kind, Metric, MetricName, Values
 from onehead_avl.target import Target
 from scenarios.experience import Experience, Stream
 
 FOLDS = 5
 
-Interval = tuple[float, float]
+Measured = dict[str, tuple[float, tuple[float, float] | None]]
+"""Values by name, each with its interval, where it has one."""
 
 
 def folded(stream: Stream, fold: int, folds: int = FOLDS) -> Stream:
@@ -77,47 +78,44 @@ class HeldOutLoss(Metric):
         return len(self._losses)
 
 
-def mean_over(metrics: Sequence[Metric], images: Sequence[int]) -> dict[str, float]:
+def mean_over(metrics: Sequence[Metric], images: Sequence[int]) -> Values:
     """The values over some images, the mean of several networks that were all measured on the same ones.
+
+    ``None`` for a value that one of them has not.
 
     Args:
         metrics: Each has counted the same images in the same order.
         images: Positions of images, as :meth:`~onehead_avl.kinds.kind.Metric.compute` takes them.
     """
     values = [metric.compute(images) for metric in metrics]
-    names = [name for name in values[0] if all(value[name] is not None for value in values)]
-    return {name: float(numpy.mean([value[name] for value in values])) for name in names}
+    return {name: mean([value[name] for value in values]) for name in values[0]}
 
 
-def pooled(metrics: Sequence[Metric]) -> dict[str, tuple[float, Interval]]:
+def pooled(metrics: Sequence[Metric]) -> Measured:
     """The values over all images, the mean over seeds, each with its 95 % interval over the images."""
-    return _bootstrapped(len(metrics[0]), lambda images: mean_over(metrics, images))
+    return _measured(len(metrics[0]), lambda images: mean_over(metrics, images))
 
 
-def difference(first: Sequence[Metric], second: Sequence[Metric]) -> dict[str, tuple[float, Interval]]:
+def difference(first: Sequence[Metric], second: Sequence[Metric]) -> Measured:
     """How much higher the values of the first are, with the 95 % interval of the difference over the same images.
 
     What is hard or easy in an image is so for both, so the interval is narrower than those of the two values.
     """
 
-    def values(images: Sequence[int]) -> dict[str, float]:
+    def values(images: Sequence[int]) -> Values:
         one, other = mean_over(first, images), mean_over(second, images)
-        return {name: one[name] - other[name] for name in one if name in other}
+        return {name: gain(other.get(name), value) for name, value in one.items()}
 
-    return _bootstrapped(len(first[0]), values)
-
-
-def _bootstrapped(n: int, values: Callable[[Sequence[int]], Mapping[str, float]]) -> dict[str, tuple[float, Interval]]:
-    """The values over ``n`` images and their percentile bootstrap intervals (Efron, 1979), from a fixed seed."""
-    whole = values(range(n))
-    drawn = [values(images) for images in _resamples(n)]
-    intervals = {
-        name: percentile_interval(numpy.asarray([each[name] for each in drawn if name in each])) for name in whole
-    }
-    return {name: (whole[name], intervals[name]) for name in whole}
+    return _measured(len(first[0]), values)
 
 
-def _resamples(n: int) -> Iterator[list[int]]:
-    rng = numpy.random.default_rng(0)
-    for _ in range(RESAMPLES):
-        yield rng.integers(n, size=n).tolist()
+def gain(start: float | None, end: float | None) -> float | None:
+    """By how much a value rose; ``None`` if it is unknown before or after."""
+    return None if start is None or end is None else end - start
+
+
+def _measured(n: int, compute: Callable[[Sequence[int]], Values]) -> Measured:
+    """The values over ``n`` images that there are, and their intervals."""
+    values = compute(range(n))
+    intervals = jackknife_intervals(values, compute, n)
+    return {name: (value, intervals[name]) for name, value in values.items() if value is not None}

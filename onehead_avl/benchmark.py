@@ -68,7 +68,7 @@ def _run(config: Config, folder: Path) -> None:
     from scenarios.reading import read_stream
 
     config = config.but(resume=config.resume or config.is_parallel)  # another process goes on with what one left
-    compute_with(config.threads, config.jobs, on_cluster=config.scheduler is not None)
+    compute_with(config.threads)
     resolved = config.in_each_order()[0].resolved()
     if config.resume and not config.is_comparison:
         require_same_run(folder, resolved)

@@ -155,14 +155,13 @@ def outcomes(
         measures: What is measured.
         stages: What was learned, in order.
         untrained: What the evaluation before any training measured.
-        single_task: What the same model reaches when it is trained on each experience alone, where known. The first
-            experience of a stream was learned alone from the same start, so its own are known anyway.
+        single_task: What the same model reaches when it is trained on each experience alone, where known. A strategy
+            may learn even the first experience of a stream otherwise.
         separate: Each stage had a model of its own: an experience's value is the one after its own stage, and no
             other means anything.
     """
     found = []
     for own, stage in enumerate(stages):
-        alone_anyway = separate or (own == 0 and len(stage.experiences) == 1 < len(stages))
         for name in stage.experiences:
             for measure in measures:
                 if measure.experience != name:
@@ -172,7 +171,7 @@ def outcomes(
                     for position, each in enumerate(stages)
                 )
                 alone = measure.of(single_task or {})
-                if alone is None and alone_anyway:
+                if alone is None and separate:
                     alone = after[own]
                 before = None if separate else measure.of(untrained or {})
                 found.append(Outcome(measure, before, after, own, alone))

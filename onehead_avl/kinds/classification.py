@@ -14,7 +14,7 @@ from onehead_avl.kinds.augmentation import cropped_and_flipped
 from onehead_avl.kinds.caption import captioned
 from onehead_avl.kinds.colours import colour_of
 from onehead_avl.kinds.distillation import divergence
-from onehead_avl.kinds.kind import Annotation, Kind, Metric, MetricName, Values
+from onehead_avl.kinds.kind import SHARE, Annotation, Kind, Metric, MetricName, Values
 from onehead_avl.target import Target
 
 
@@ -25,7 +25,7 @@ class TopAccuracy(Metric):
         classes: Class names in index order.
     """
 
-    values = (MetricName("Top1"), MetricName("Top5"))
+    values = (MetricName("Top1", limits=SHARE), MetricName("Top5", limits=SHARE))
 
     def count(self, logits: Tensor, target: Target) -> None:
         """Keep of each image whether the best guess is right, and whether one of the best five is."""

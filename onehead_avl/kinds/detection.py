@@ -18,7 +18,7 @@ from onehead_avl.kinds.boxes import assign, boxes_of, inside, overlaps
 from onehead_avl.kinds.caption import captioned
 from onehead_avl.kinds.coco import CocoMatches, Detections, Truth
 from onehead_avl.kinds.colours import colour_of
-from onehead_avl.kinds.kind import Annotation, Kind, Metric, MetricName, Values
+from onehead_avl.kinds.kind import SHARE, Annotation, Kind, Metric, MetricName, Values
 from onehead_avl.kinds.mistakes import mistakes
 from onehead_avl.kinds.object_crop import ObjectCrop
 from onehead_avl.kinds.stride import STRIDE
@@ -56,7 +56,7 @@ class CocoAP(Metric):
         classes: Class names in index order.
     """
 
-    values = (MetricName("AP50"), MetricName("AP"))
+    values = (MetricName("AP50", limits=SHARE), MetricName("AP", limits=SHARE))
     _matches: CocoMatches | None
 
     def count(self, logits: Tensor, target: Target) -> None:

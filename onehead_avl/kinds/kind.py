@@ -1,5 +1,6 @@
 """What the benchmark has to know of a kind of task; everything it knows of one stands in one subclass."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,10 +30,16 @@ class MetricName:
     Attributes:
         name: As the field calls it; without ``_`` and ``/``, by which Avalanche's loggers take names apart.
         higher_is_better: Its direction; forgetting is positive when a value gets worse.
+        limits: The lowest and the highest value that there can be.
     """
 
     name: str
     higher_is_better: bool = True
+    limits: tuple[float, float] = (-math.inf, math.inf)
+
+
+SHARE = (0.0, 1.0)
+"""The limits of a value that is a share."""
 
 
 class Metric(ABC):

@@ -1,8 +1,10 @@
 """Crops of images with boxes."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from typing import Any
 
+import numpy
 import torch
 from torchvision import tv_tensors
 from torchvision.transforms import v2
@@ -29,26 +31,42 @@ class ObjectCrop(v2.RandomIoUCrop):
         # Torchvision computes with tensors, which takes ten times as long for the few boxes of an image.
         objects = list(zip(corners.tolist(), middles, strict=True))
         while (least := self.options[int(torch.randint(len(self.options), (1,)))]) < 1:
-            for _ in range(self.trials):
-                crop = self._draw(*boxes.canvas_size)
-                if crop is None:
-                    continue
-                within = [crop[0] < x < crop[2] and crop[1] < y < crop[3] for _, (x, y) in objects]
-                overlaps = [_overlap(box, crop) for (box, _), inside in zip(objects, within, strict=True) if inside]
-                if overlaps and max(overlaps) >= least:
-                    left, top, right, bottom = crop
-                    place = {"top": top, "left": left, "height": bottom - top, "width": right - left}
-                    return place | {"is_within_crop_area": torch.tensor(within)}
+            with closing(self._crops(*boxes.canvas_size)) as crops:
+                for crop in crops:
+                    within = [crop[0] < x < crop[2] and crop[1] < y < crop[3] for _, (x, y) in objects]
+                    overlaps = [_overlap(box, crop) for (box, _), inside in zip(objects, within, strict=True) if inside]
+                    if overlaps and max(overlaps) >= least:
+                        left, top, right, bottom = crop
+                        place = {"top": top, "left": left, "height": bottom - top, "width": right - left}
+                        return place | {"is_within_crop_area": torch.tensor(within)}
         return {}
 
-    def _draw(self, height: int, width: int) -> tuple[int, int, int, int] | None:
-        """Draw the corners of a crop; ``None`` if it is too narrow or too flat."""
-        share = self.min_scale + (self.max_scale - self.min_scale) * torch.rand(2)
-        columns, rows = (share * torch.tensor([width, height])).int().tolist()
-        if not self.min_aspect_ratio <= columns / rows <= self.max_aspect_ratio:
-            return None
-        left, top = (torch.rand(2) * torch.tensor([width - columns, height - rows])).int().tolist()
-        return left, top, left + columns, top + rows
+    def _crops(self, height: int, width: int) -> Generator[tuple[int, int, int, int], None, None]:
+        """Draw the corners of crops, some at a time, but for those that are too narrow or too flat.
+
+        Numbers that are not needed in the end are not drawn: what follows is as if each was drawn by itself.
+        """
+        state = torch.get_rng_state()
+        drawn = torch.rand(4 * self.trials)
+        shares = self.min_scale + (self.max_scale - self.min_scale) * drawn
+        numbers, widths, heights = drawn.tolist(), (shares * width).int().tolist(), (shares * height).int().tolist()
+        used = 0
+        try:
+            for _ in range(self.trials):
+                columns, rows = widths[used], heights[used + 1]
+                used += 2
+                if self.min_aspect_ratio <= columns / rows <= self.max_aspect_ratio:
+                    left, top = _part(numbers[used], width - columns), _part(numbers[used + 1], height - rows)
+                    used += 2
+                    yield left, top, left + columns, top + rows
+        finally:
+            torch.set_rng_state(state)
+            torch.rand(used)
+
+
+def _part(share: float, of: int) -> int:
+    """A share of a number, rounded in single precision and then down."""
+    return int(numpy.float32(share * of))
 
 
 def _overlap(box: Corners, crop: Corners) -> float:

@@ -20,7 +20,7 @@ from onehead_avl.kinds.augmentation import colours, cropped_and_flipped
 from onehead_avl.kinds.caption import LEAST_LETTERS, captioned
 from onehead_avl.kinds.colours import colour_of
 from onehead_avl.kinds.distillation import divergence
-from onehead_avl.kinds.kind import Annotation, Kind, Metric, MetricName, Values
+from onehead_avl.kinds.kind import SHARE, Annotation, Kind, Metric, MetricName, Values
 from onehead_avl.kinds.stride import STRIDE
 from onehead_avl.target import Target
 
@@ -43,7 +43,7 @@ class MeanIoU(Metric):
         classes: Class names in index order.
     """
 
-    values = (MetricName("mIoU"),)
+    values = (MetricName("mIoU", limits=SHARE),)
 
     def count(self, logits: Tensor, target: Target) -> None:
         """Keep of the confusion matrix of each image what is not zero, since an image holds few of many classes."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from onehead_avl.evaluation.outcomes import Measure, mean, single_task_shares
 from onehead_avl.evaluation.record import Record
-from onehead_avl.evaluation.statistics import Difference, Summary, paired_difference, summarise
+from onehead_avl.evaluation.statistics import Difference, Summary, corrected, paired_difference, summarise
 
 QUANTITIES = (
     *("just_learned", "final", "forward_transfer"),
@@ -156,11 +156,27 @@ class Comparison:
         """What an entry is called: its strategy, with its order where there are several."""
         return f"{entry.strategy} ({' '.join(entry.order)})" if len(self.orders) > 1 else entry.strategy
 
-    def difference(self, entry: Entry, measure: Measure, quantity: str = "final") -> Difference | None:
-        """The paired difference of a quantity to the reference in the same order; ``None`` without shared seeds."""
+    def difference(self, entry: Entry, measure: Measure) -> Difference | None:
+        """The paired difference of a final value to that of the reference in the same order; ``None`` without any.
+
+        Its p value is corrected for how many entries are compared by the metric.
+        """
+        return self._differences[measure.title].get(self.entries.index(entry))
+
+    @cached_property
+    def _differences(self) -> dict[str, dict[int, Difference]]:
+        """By metric and position of the entry."""
+        found = {}
+        for measure in self.measures:
+            pairs = {i: self._to_reference(entry, measure) for i, entry in enumerate(self.entries)}
+            of = {i: difference for i, difference in pairs.items() if difference is not None}
+            found[measure.title] = dict(zip(of, corrected(list(of.values())), strict=True))
+        return found
+
+    def _to_reference(self, entry: Entry, measure: Measure) -> Difference | None:
         for other in self.entries:
             if other.strategy == self.reference and other.order == entry.order and other is not entry:
-                return paired_difference(entry.by_seed(measure, quantity), other.by_seed(measure, quantity))
+                return paired_difference(entry.by_seed(measure, "final"), other.by_seed(measure, "final"))
         return None
 
 
@@ -268,10 +284,11 @@ def as_json(comparison: Comparison) -> dict:
 
 
 def _measured(comparison: Comparison, entry: Entry, measure: Measure) -> dict:
+    difference = comparison.difference(entry, measure)
     return {
         "higher_is_better": measure.higher_is_better,
         **{quantity: _dict(entry.summary(measure, quantity)) for quantity in QUANTITIES},
-        "difference": _dict(comparison.difference(entry, measure)),
+        "difference": None if difference is None else asdict(difference) | {"real": difference.real},
     }
 
 
@@ -298,5 +315,5 @@ def _summary(values: Sequence[float | None]) -> Summary | None:
     return summarise([value for value in values if value is not None])
 
 
-def _dict(value: Summary | Difference | None) -> dict | None:
+def _dict(value: Summary | None) -> dict | None:
     return None if value is None else asdict(value)

@@ -93,8 +93,9 @@ def notes(comparison: Comparison) -> str:
         "Means, +- standard deviation over seeds. Of single task: the final share of single-task performance, averaged "
         "over experiences. Drop: how much worse than just learned, so a gain is negative; relative to the just-learned "
         "value; to single: the loss relative to the single-task value.",
-        f"Marks > and <: better and worse than {comparison.reference}: the 95 % interval of the paired difference over "
-        "seeds excludes zero. Without a mark the difference is within the noise, or there is one seed only.",
+        f"Marks > and <: better and worse than {comparison.reference} by Student's paired test over seeds, p < 0.05 "
+        "corrected for all that are compared by the same metric (Holm). Without a mark the difference may be noise, or "
+        "there is one seed only.",
         f"{NOTHING}: not measured, or without meaning.",
         *_image_note(comparison),
     ]
@@ -117,7 +118,7 @@ def _image_note(comparison: Comparison) -> list[str]:
     listed = ", ".join(f"{title} by {width:.3f}" for title, width in widths.items())
     return [
         f"Other validation images of the same kind and number may move a final value, on average: {listed} (half of "
-        "the 95 % bootstrap interval over images; comparison.csv has that of each run)."
+        "the 95 % interval over images; comparison.csv has that of each run)."
     ]
 
 

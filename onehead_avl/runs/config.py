@@ -147,18 +147,11 @@ class Config:
         type=int,
         metavar="N",
     )
-    batch_size: int | None = option(
-        None,
-        f"images of the current experience a step; default: {REAL.batch_size} for images on disk, "
-        f"{DRAWN.batch_size} for drawn ones",
-        type=int,
-        metavar="N",
-    )
+    batch_size: int = option(16, "images of the current experience a step", type=int, metavar="N")
     replay_size: int = option(200, "segmentation samples that the memory keeps", Affects.METHODS, type=int, metavar="N")
-    replay_batch: int | None = option(
-        None,
-        "segmentation samples replayed a step, of which the challenge allows 10; "
-        f"default: {REAL.replay_batch} for images on disk, {DRAWN.replay_batch} for drawn ones",
+    replay_batch: int = option(
+        8,
+        "segmentation samples replayed a step, of which the challenge allows 10",
         Affects.METHODS,
         type=int,
         metavar="N",
@@ -216,8 +209,8 @@ class Config:
     )
     threads: int | None = option(
         None,
-        "threads that a run computes with, on which the last digits of its numbers depend; default: PyTorch's choice, "
-        "with --jobs a run's share of the cores, with --scheduler 1",
+        "threads that a run computes with, on which the last digits of its numbers depend; default: 1, or "
+        "OMP_NUM_THREADS",
         Affects.NOTHING,
         type=int,
         metavar="N",
@@ -362,8 +355,6 @@ class Config:
             "backbone_weights": self.backbone_weights
             or ("none" if self.model or self.start_from else usual.backbone_weights),
             "image_size": self.image_size or usual.image_size,
-            "batch_size": self.batch_size or usual.batch_size,
-            "replay_batch": self.replay_batch or usual.replay_batch,
         }
         return self._same_stream(Resolved(**values))
 
@@ -393,8 +384,6 @@ class Resolved(Config):
         epochs: tuple[int, ...]
         backbone_weights: str
         image_size: int
-        batch_size: int
-        replay_batch: int
 
     def placed(self) -> Description:
         """The description with all that the images depend on."""

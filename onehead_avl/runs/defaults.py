@@ -6,23 +6,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Defaults:
-    """What depends on the data: drawn scenes are smaller and learned from scratch, in more but lighter steps.
+    """What depends on the data: drawn scenes are smaller and learned from scratch.
 
     Attributes:
         backbone_weights: Start of the backbone.
         epochs: Epochs of an experience, by its kind.
         other_epochs: Epochs of an experience of any other kind.
         image_size: Side of the square the network is fed, in pixels.
-        batch_size: Images of the current task a step.
-        replay_batch: Segmentation samples replayed a step.
     """
 
     backbone_weights: str
     epochs: Mapping[str, int]
     other_epochs: int
     image_size: int
-    batch_size: int
-    replay_batch: int
 
     def epochs_of(self, kind: str) -> int:
         """Epochs of an experience of a kind."""
@@ -34,14 +30,10 @@ REAL = Defaults(
     epochs={"segmentation": 40, "detection": 40, "classification": 20},
     other_epochs=30,
     image_size=320,
-    batch_size=16,
-    replay_batch=8,
 )
 DRAWN = Defaults(
     "none",
     epochs={"segmentation": 24, "detection": 20, "classification": 14},
     other_epochs=20,
     image_size=128,
-    batch_size=8,
-    replay_batch=4,
 )

@@ -5,22 +5,15 @@ import os
 import torch
 
 
-def compute_with(asked: int | None, jobs: int | None, *, on_cluster: bool) -> None:
-    """Set the threads of this process to those of each run; without a reason for another number, they are PyTorch's.
+def compute_with(threads: int | None) -> None:
+    """Set the threads of this process; unless anybody says how many, one.
 
-    Processes that compute with more threads together than there are cores slow one another down many times.
+    Numbers then do not depend on how many cores a machine has, and runs that share them do not wait for one another:
+    two processes of two threads each, on two cores, are several times slower than of one, since threads that have done
+    their part of an operation keep their core until the others have done theirs.
 
     Args:
-        asked: What the user asks for, which goes before ``OMP_NUM_THREADS``.
-        jobs: Runs that share this machine, if it does several at a time.
-        on_cluster: Whether other machines do the runs, which may have any number of cores.
+        threads: What the user asks for, which goes before ``OMP_NUM_THREADS``.
     """
-    if asked is not None:
-        torch.set_num_threads(asked)
-    elif "OMP_NUM_THREADS" not in os.environ and (jobs is not None or on_cluster):
-        torch.set_num_threads(1 if jobs is None else max(1, _cores() // jobs))
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if threads is not None or "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(threads or 1)

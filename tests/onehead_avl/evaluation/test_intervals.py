@@ -1,7 +1,6 @@
-import tracemalloc
-
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 from torch import nn
 
@@ -134,10 +133,8 @@ def test_more_pictures_give_a_narrower_interval(layout, pictures):
     assert widths[1] < widths[0] / 2
 
 
-def test_equal_pictures_have_an_interval_of_no_width(counted):
-    metric = counted(SEG, [3] * 6)
-    value = metric.result()["mIoU"]
-    assert image_intervals(metric)["mIoU"] == pytest.approx((value, value))
+def test_equal_pictures_say_nothing_of_others(counted):
+    assert image_intervals(counted(SEG, [3] * 6)) == {"mIoU": None}
 
 
 def test_without_pictures_there_is_no_interval(layout):
@@ -158,49 +155,74 @@ def test_what_no_picture_measures_has_no_interval(layout, blank):
     assert image_intervals(metric) == {"AP": None, "AP50": None}
 
 
-def test_resamples_that_measure_nothing_are_left_out(layout, blank, place):
+def test_what_one_picture_alone_measures_has_no_interval(layout, blank, place):
     part = layout.parts[DET]
     metric = part.kind.metric(part.classes)
     output = blank(2, 8, 8)
     place(output[0], (1, 1), (8, 8, 24, 24), 0)
     metric.update(part.of(output), Target.cat([boxed(torch.tensor([[8.0, 8, 24, 24]])), boxed()]))
-    assert metric.compute([1, 1]) == {"AP": None, "AP50": None}
-    assert image_intervals(metric) == {"AP": pytest.approx((1, 1)), "AP50": pytest.approx((1, 1))}
+    assert metric.compute([1]) == {"AP": None, "AP50": None}
+    assert image_intervals(metric) == {"AP": None, "AP50": None}
 
 
-class Sum(Metric):
-    """A number that is another for each choice of ``n`` images, which are only pretended."""
+class Mean(Metric):
+    """The mean of a number of each image, which are only pretended."""
 
-    values = (MetricName("Sum"),)
+    values = (MetricName("Mean", limits=(0.0, 1.0)),)
 
-    def __init__(self, n):
+    def __init__(self, numbers):
         super().__init__(())
-        self.n = n
+        self.numbers = np.asarray(numbers)
 
     def count(self, logits, target): ...
 
     def clear(self): ...
 
     def __len__(self):
-        return self.n
+        return len(self.numbers)
 
     def compute(self, images):
-        return {"Sum": float(np.arange(self.n) @ np.asarray(images))}
+        return {"Mean": float(self.numbers[list(images)].mean())}
 
 
-@pytest.mark.parametrize("n", [2, 60, 257, 1001])
-def test_the_images_are_drawn_from_a_fixed_seed(n):
-    drawn = np.random.default_rng(0).integers(n, size=(500, n))
-    expected = np.quantile(drawn @ np.arange(n), [0.025, 0.975])
-    assert image_intervals(Sum(n))["Sum"] == pytest.approx(expected)
+@pytest.mark.parametrize("n", [2, 60, 100])
+def test_the_interval_of_a_mean_is_students(n):
+    numbers = np.random.default_rng(n).uniform(0.4, 0.6, n)
+    expected = scipy.stats.t.interval(0.95, n - 1, numbers.mean(), scipy.stats.sem(numbers))
+    assert image_intervals(Mean(numbers))["Mean"] == pytest.approx((max(expected[0], 0), min(expected[1], 1)))
 
 
-def test_the_draws_of_many_images_do_not_wait_in_memory():
-    tracemalloc.start()
-    image_intervals(Sum(1000))
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < 2**20
+@pytest.mark.parametrize("n", [101, 257, 1001])
+def test_of_many_images_groups_are_left_out(n):
+    """Of groups of different sizes, as of equal ones; the error is as far from the true one as 100 groups tell it."""
+    numbers = np.random.default_rng(n).uniform(0, 1, n)
+    metric = Mean(numbers)
+    asked = []
+    compute, metric.compute = metric.compute, lambda images: asked.append(list(images)) or compute(images)
+    low, high = image_intervals(metric)["Mean"]
+    left_out = [set(range(n)) - set(images) for images in asked[1:]]
+    assert len(left_out) == 100
+    assert sorted(image for group in left_out for image in group) == list(range(n))
+    assert {len(group) for group in left_out} == {n // 100, n // 100 + 1}
+    assert (low + high) / 2 == pytest.approx(numbers.mean())
+    assert (high - low) / 2 == pytest.approx(1.984 * numbers.std(ddof=1) / n**0.5, rel=0.25)
+
+
+def test_an_interval_ends_at_the_limits_of_its_value():
+    low, high = image_intervals(Mean([1.0] * 19 + [0.8]))["Mean"]
+    assert low == pytest.approx(0.99 - 2.093 * 0.01, abs=1e-5)
+    assert high == 1.0
+
+
+@pytest.mark.parametrize(("n", "least"), [(20, 0.92), (60, 0.93)])
+def test_the_interval_holds_the_value_of_all_images_95_times_of_100(n, least):
+    """A share of right answers, of which the jackknife is known to hold a little less."""
+    rng = np.random.default_rng(0)
+    held = []
+    for _ in range(1000):
+        found = image_intervals(Mean(rng.random(n) < 0.7))["Mean"]
+        held.append(found is not None and found[0] <= 0.7 <= found[1])
+    assert least < np.mean(held) < 0.97
 
 
 class Fixed(nn.Module):

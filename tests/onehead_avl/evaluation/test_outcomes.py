@@ -72,10 +72,10 @@ def test_the_last_task_had_no_chance_to_be_forgotten():
     assert found.drop_from_single_task == pytest.approx(0.0625)
 
 
-def test_the_first_task_was_learned_alone_even_if_nothing_is_said():
+def test_what_the_first_stage_learned_is_no_single_task_value():
     found = by_metric(STAGES, {"det": {"AP50": 0.9}})["mIoU"]
-    assert found.single_task == found.just_learned == 0.5
-    assert found.drop_from_single_task == pytest.approx(0.2)
+    assert found.just_learned == 0.5
+    assert found.single_task is found.drop_from_single_task is None
 
 
 def test_a_single_task_value_that_is_known_counts_for_the_first_task_too():
@@ -212,7 +212,7 @@ def test_shares_of_single_task_performance_are_means_over_what_was_learned_so_fa
     assert single_task_shares(outcomes(MEASURES, STAGES, single_task=alone)) == pytest.approx(
         [1.0, (0.25 / 0.5 + 0.2 / 0.4) / 2, (0.4 / 0.5 + 0.25 / 0.4 + 1.0) / 3]
     )
-    assert single_task_shares(outcomes(MEASURES, STAGES)) == [1.0, None, None]
+    assert single_task_shares(outcomes(MEASURES, STAGES)) == [None, None, None]
     assert single_task_shares([]) == []
 
 

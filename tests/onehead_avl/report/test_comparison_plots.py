@@ -52,7 +52,8 @@ def test_final_metrics_are_bars_with_intervals_over_seeds(tmp_path, drawn, runs)
     assert bars(panels[0]) == {0: 0.4, 1: pytest.approx(0.15)}
     assert bars(panels[1]) == {0: 0.2, 1: pytest.approx(0.2)}
     (interval,) = panels[0].lines  # a single seed has none
-    assert list(interval.get_xdata()) == pytest.approx([0.1, 0.2])
+    half = 12.7062 * 0.05  # Student's t with one degree of freedom
+    assert list(interval.get_xdata()) == pytest.approx([0.15 - half, 0.15 + half])
     assert set(interval.get_ydata()) == {1}
 
 

@@ -26,10 +26,10 @@ def test_the_value_right_after_the_own_stage_is_framed(record):
 
 
 def test_a_cell_is_the_deeper_the_better_its_value_is_among_those_of_its_metric(record):
-    rows = rows_of(matrix(record("naive", 0, *ROWS, untrained=UNTRAINED)))
+    rows = rows_of(matrix(record("naive", 0, *ROWS, untrained=UNTRAINED, single_task={"seg": {"mIoU": 0.45}})))
     assert [depth for _, depth, _ in rows["seg mIoU"][:4]] == [0.04, 0.8, 1.0, 0.2]
     assert [text for _, _, text in rows["seg mIoU"][:4]] == ["0.0200", "0.4000", "0.5000", "0.1000"]
-    assert [text for _, _, text in rows["seg mIoU"][4:]] == ["+0.3000", "0.4000", "0.100 .. 0.900"]
+    assert [text for _, _, text in rows["seg mIoU"][4:]] == ["+0.3000", "0.4500", "0.100 .. 0.900"]
 
 
 def test_what_was_not_measured_has_no_colour(record):
