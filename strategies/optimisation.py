@@ -62,6 +62,13 @@ class Optimisation(SupervisedPlugin):
         self._epochs = 0
         self._steps = (0, 1)
 
+    def optimizer(self, model: nn.Module) -> AdamW:
+        """Make the optimizer of an experience; each group of parameters knows its highest step size, ``initial_lr``."""
+        optimizer = AdamW(parameter_groups(model, *self._rates), fused=_can_be_fused(model))
+        for group in optimizer.param_groups:
+            group["initial_lr"] = group["lr"]
+        return optimizer
+
     def is_used(self, strategy: BaseTemplate) -> bool:
         """Whether a strategy leaves its optimizer to this plugin."""
         optimizer = getattr(strategy, "optimizer", None)
@@ -79,11 +86,8 @@ class Optimisation(SupervisedPlugin):
         names = self.freezes(strategy)
         self._frozen = [name for name in names if strategy.model.get_parameter(name).requires_grad]
         self._set_learned(strategy.model, False)
-        groups = parameter_groups(strategy.model, *self._rates)
-        self._own = strategy.optimizer = AdamW(groups, fused=_can_be_fused(strategy.model))
+        self._own = strategy.optimizer = self.optimizer(strategy.model)
         strategy.optimized_param_id = dict(strategy.model.named_parameters())
-        for group in self._own.param_groups:
-            group["initial_lr"] = group["lr"]
         self._epochs, self._steps = strategy.train_epochs, (0, 0)
         self._set_rates(strategy)
 

@@ -132,7 +132,7 @@ def _learn(
                 held.enter_context(closing(logger))
         strategy.evaluator.loggers += [TextLogger(log), csv, tidy, *more]
         shown = watched(prepared)
-        strategy.plugins += [*_instruments(prepared), shown]
+        strategy.plugins += [*instruments(prepared), shown]
         strategy.plugins.append(checkpoints)
         files = [log, csv.training_file, csv.eval_file, tidy.file, *growing(more, folder)]
         checkpoints.start(strategy, LogFiles(files))
@@ -147,7 +147,7 @@ def _learn(
         )
 
 
-def _instruments(prepared: Prepared) -> list[SupervisedPlugin]:
+def instruments(prepared: Prepared) -> list[SupervisedPlugin]:
     """The plugins that watch the strategy while it learns."""
     config, layout = prepared.config, prepared.stream.layout
     plugins: list[SupervisedPlugin] = [FiniteLoss(layout), LastEvaluated(), PinnedMinibatches()]
