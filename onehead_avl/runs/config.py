@@ -346,7 +346,7 @@ class Config:
         ]
 
     def resolved(self) -> "Resolved":
-        """Settle what depends on the stream and its images, as :class:`Defaults` says.
+        """Settle what depends on the stream and its images, as :class:`~onehead_avl.runs.defaults.Defaults` says.
 
         Raises:
             UsageError: An experience is named that the stream does not have.
