@@ -22,8 +22,7 @@ def run_command(command: Callable[[], None], stopped: str = "stopped: what was w
         stopped: What to say after Ctrl-C or SIGTERM.
 
     Returns:
-        The exit status: 0, 1 for a failure, 2 for a wrong command line, 130 after Ctrl-C, 143 after
-        SIGTERM.
+        The exit status, 0 or else 1 for a failure, 2 for a wrong command line, 130 after Ctrl-C, 143 after SIGTERM.
     """
     _print_anything()
     before = signal.signal(signal.SIGTERM, _terminate)

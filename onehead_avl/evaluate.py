@@ -6,6 +6,7 @@ from pathlib import Path
 
 from onehead_avl.command import add_weights, quiet_third_parties, run_command
 from onehead_avl.errors import UsageError
+from onehead_avl.system.called import called
 from onehead_avl.system.device_names import DEVICES, wrong_device
 from scenarios.description import READY_MADE, read_description
 
@@ -13,7 +14,7 @@ from scenarios.description import READY_MADE, read_description
 def main() -> None:
     """Evaluate saved weights and print a table."""
     parser = argparse.ArgumentParser(
-        prog="python -m onehead_avl.evaluate",
+        prog=called("evaluate"),
         description="Print the metrics of saved weights on the images of a stream.",
     )
     add_weights(parser)

@@ -5,12 +5,13 @@ import sys
 from pathlib import Path
 
 from onehead_avl.command import add_kinds, add_weights, quiet_third_parties, run_command
+from onehead_avl.system.called import called
 
 
 def main() -> None:
     """Write saved weights as ONNX or as a program of ``torch.export``."""
     parser = argparse.ArgumentParser(
-        prog="python -m onehead_avl.export",
+        prog=called("export"),
         description="Write saved weights as a file that other programs run without this package.",
     )
     add_weights(parser)

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from onehead_avl.command import add_kinds, add_weights, quiet_third_parties, run_command
 from onehead_avl.errors import UsageError
+from onehead_avl.system.called import called
 from onehead_avl.system.device_names import DEVICES, wrong_device
 
 
 def main() -> None:
     """Draw predictions on pictures, and write them as masks and JSON."""
     parser = argparse.ArgumentParser(
-        prog="python -m onehead_avl.predict",
+        prog=called("predict"),
         description="Write what saved weights see in pictures: drawn, as masks, and as one predictions.json.",
     )
     parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE|FOLDER")

@@ -27,6 +27,18 @@ class Target:
         task: ``(B,)`` int64 task labels, on the CPU: positions in the definition of the stream.
         size: ``(B, 2)`` int64 height and width in pixels, on the CPU; what of a map lies beyond it is padding.
         parts: Tensors ``(B, ...)`` by name.
+
+    Example:
+        >>> labelled = Target.single(0, (32, 48), {"label": 3})
+        >>> masked = Target.single(1, (2, 2), {"mask": torch.zeros(2, 2, dtype=torch.uint8)})
+        >>> both = Target.cat([labelled, masked])
+        >>> both.parts["label"]
+        tensor([ 3, -1])
+        >>> both.parts["mask"][0]
+        tensor([[255, 255],
+                [255, 255]], dtype=torch.uint8)
+        >>> both.of(1)
+        tensor([False,  True])
     """
 
     task: Tensor
@@ -105,7 +117,12 @@ def _on(device: torch.device, index: slice | Tensor | Sequence[int]) -> slice | 
 
 
 def ignore_value(dtype: torch.dtype) -> float:
-    """The value of a type that stands for what is not annotated."""
+    """The value of a type that stands for what is not annotated.
+
+    Example:
+        >>> [ignore_value(dtype) for dtype in (torch.uint8, torch.int64, torch.bool, torch.float32)]
+        [255, -1, False, nan]
+    """
     if dtype.is_floating_point:
         return torch.nan
     return {torch.uint8: VOID, torch.bool: False}.get(dtype, ABSENT)

@@ -34,6 +34,10 @@ def read_description(name_or_file: str) -> Description:
 
     Raises:
         UsageError: There is no such stream or file, or what it says is wrong: all problems, each with its line and key.
+
+    Example:
+        >>> read_description("split6").names
+        ('seg-1', 'det-1', 'cls-1', 'seg-2', 'det-2', 'cls-2')
     """
     if name_or_file in READY_MADE:
         data = STREAMS.joinpath(f"{name_or_file}.yaml").read_bytes()

@@ -32,6 +32,12 @@ def options_of(names: Sequence[str], settings: Sequence[str]) -> tuple[dict[str,
     Returns:
         The options of each method, the defaults overridden, of each imported class under its bare name, and those of
         the optimisation, if any is set; and what is wrong, a sentence each.
+
+    Example:
+        >>> options_of(["ewc", "naive"], ["ewc.lambda=10", "optimisation.lr=1e-3"])
+        ({'ewc': {'lambda': 10.0}, 'naive': {}, 'optimisation': {'lr': 0.001}}, [])
+        >>> options_of(["naive"], ["ewc.lambda=10"])[1]
+        ["--set ewc.lambda=10: 'ewc' is nothing that this run is made of, naive"]
     """
     paths = list(dict.fromkeys(name for name in names if ":" in name))
     imported = [path.rpartition(":")[2] for path in paths]

@@ -310,7 +310,14 @@ def is_baseline(name: str) -> bool:
 
 
 def problems_of(name: str) -> list[str]:
-    """What is wrong with the name of a strategy, a sentence each; of import paths, Avalanche's own are known."""
+    """What is wrong with the name of a strategy, a sentence each; of import paths, Avalanche's own are known.
+
+    Example:
+        >>> problems_of("replay+lwf")
+        []
+        >>> problems_of("replay+gem")
+        ["'replay+gem' combines two memories of samples, expected one at most"]
+    """
     if ":" in name:
         return problems_of_path(name)
     parts = name.split("+")

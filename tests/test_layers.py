@@ -35,6 +35,7 @@ LAYERS = (
     "onehead_avl.export",
     "onehead_avl.prepare.__main__",
     "onehead_avl.report.__main__",
+    "onehead_avl.__main__",
 )
 
 # Layers side by side, of which neither needs the other.

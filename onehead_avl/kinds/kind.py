@@ -316,6 +316,15 @@ def kind_of(path: str) -> Kind:
 
     Raises:
         UsageError: There is no such kind, or what the path names is none or not complete.
+
+    Example:
+        >>> kind = kind_of("detection")
+        >>> [value.name for value in kind.metrics]
+        ['AP50', 'AP']
+        >>> kind.parts
+        ('boxes', 'labels', 'crowd')
+        >>> kind == kind_of("onehead_avl.kinds.detection:Detection")
+        True
     """
     if ":" not in path and path not in KINDS:
         raise UsageError(f"unknown kind {path!r}: expected one of {', '.join(KINDS)}, or module:Class")

@@ -11,6 +11,7 @@ from avalanche.training.templates import SupervisedTemplate
 from onehead_avl.logs.growing import GrowingLog
 
 COLUMNS = ("run", "seed", "strategy", "train_exp", "epoch", "eval_exp", "metric", "value", "experience")
+"""What stands in a line of ``metrics.csv``."""
 
 
 class TidyLogger(GrowingLog):

@@ -19,6 +19,15 @@ class MultiTaskLoss:
 
     Raises:
         ValueError: The reduction is neither.
+
+    Example:
+        >>> import torch
+        >>> from onehead_avl.kinds.kind import kind_of
+        >>> from onehead_avl.model.layout import layout_of_heads
+        >>> layout = layout_of_heads([("pets", "pets", kind_of("classification"), ("cat", "dog"))])
+        >>> output = torch.zeros(1, layout.channels, 4, 4)  # of an image of 32 x 32 pixels
+        >>> MultiTaskLoss(layout)(output, Target.single(0, (32, 32), {"label": 1}))
+        tensor(0.6931)
     """
 
     def __init__(self, layout: Layout, reduction: str = "mean") -> None:

@@ -74,6 +74,21 @@ def layout_of_heads(experiences: Sequence[tuple[str, str, Kind, Sequence[str]]])
 
     Raises:
         UsageError: Two experiences share a head and differ in kind or classes.
+
+    Example:
+        >>> from onehead_avl.kinds.kind import kind_of
+        >>> pets, signs = ("cat", "dog"), ("stop", "yield", "exit")
+        >>> layout = layout_of_heads(
+        ...     [
+        ...         ("day", "pets", kind_of("classification"), pets),
+        ...         ("signs", "signs", kind_of("detection"), signs),
+        ...         ("night", "pets", kind_of("classification"), pets),
+        ...     ]
+        ... )
+        >>> [(part.head, part.channels) for part in layout.parts]
+        [('pets', range(0, 2)), ('signs', range(2, 10)), ('pets', range(0, 2))]
+        >>> layout.channels
+        10
     """
     heads: dict[str, Part] = {}
     channels = 0

@@ -7,6 +7,7 @@ from pathlib import Path
 from onehead_avl.command import run_command
 from onehead_avl.errors import UsageError
 from onehead_avl.prepare.options import CATEGORIES, MINI, Options
+from onehead_avl.system.called import called
 from scenarios.challenge import FOLDERS
 
 STOPPED = "stopped; run the same command again, which continues"
@@ -52,7 +53,7 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m onehead_avl.prepare",
+        prog=called("prepare"),
         description="Fetch PASCAL VOC 2012, COCO 2017 and Imagenette, verify them, and draw the three mini sets from "
         "them. Interrupted, the same command continues.",
     )

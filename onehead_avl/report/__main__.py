@@ -5,12 +5,13 @@ import sys
 from pathlib import Path
 
 from onehead_avl.command import quiet_third_parties, run_command
+from onehead_avl.system.called import called
 
 
 def main() -> None:
     """Write ``report.html`` into each folder."""
     parser = argparse.ArgumentParser(
-        prog="python -m onehead_avl.report",
+        prog=called("report"),
         description="Write report.html into the folder of each run or comparison, from the files that lie there.",
     )
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="of a run, or of a comparison")

@@ -62,7 +62,7 @@ def choose(values: Mapping[int, Sequence[float | None]], own: int, measure: Meas
         measure: The metric.
 
     Returns:
-        Whether each was chosen because much was lost of it, by position: the first ones of the candidates, then those
+        Whether each was chosen because much was lost of it, by position; the first ones of the candidates, then those
         with the largest loss from the own stage to the last one, if there is any; otherwise the next candidates.
     """
     first, others = list(values)[:CHOSEN], list(values)[CHOSEN:]

@@ -14,6 +14,7 @@ from onehead_avl.logs.named import LOGGERS
 from onehead_avl.model.backbone_names import BACKBONES, TIMM
 from onehead_avl.runs.defaults import DRAWN, REAL, Defaults
 from onehead_avl.runs.options import Affects, argument_of, option
+from onehead_avl.system.called import called
 from onehead_avl.system.device_names import DEVICES, PRECISIONS
 from scenarios.described import Description
 from scenarios.description import READY_MADE, read_description
@@ -269,7 +270,7 @@ class Config:
     def from_arguments(cls, arguments: Sequence[str] | None = None) -> "Config":
         """Parse a command line; argparse leaves with status 2 on what it does not know."""
         parser = argparse.ArgumentParser(
-            prog="python -m onehead_avl.benchmark",
+            prog=called("benchmark"),
             description="Learn vision tasks of different kinds one after the other with one head, and report what was "
             "learned and what was forgotten.",
         )
@@ -338,7 +339,7 @@ class Config:
         ]
 
     def resolved(self) -> "Resolved":
-        """Settle what depends on the stream and its images, as :class:`Defaults` says.
+        """Settle what depends on the stream and its images, as :class:`~onehead_avl.runs.defaults.Defaults` says.
 
         Raises:
             UsageError: An experience is named that the stream does not have.

@@ -209,4 +209,10 @@ def _as_folders(*paths: str) -> frozenset[Path]:
 @cache
 def _distributions() -> Mapping[str, list[str]]:
     """The distributions that a top-level name was installed with."""
-    return importlib.metadata.packages_distributions()
+    found = {name: list(those) for name, those in importlib.metadata.packages_distributions().items()}
+    if sys.version_info < (3, 11):  # which passes over those that name no packages, such as torch
+        for each in importlib.metadata.distributions():
+            if each.read_text("top_level.txt") is None:
+                for name in {file.parts[0].removesuffix(".py") for file in each.files or () if file.suffix == ".py"}:
+                    found.setdefault(name, []).append(each.metadata["Name"])
+    return found
