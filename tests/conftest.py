@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from textwrap import dedent
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from onehead_avl.command import run_command
@@ -45,6 +46,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that have slow tests."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(autouse=True)
+def blank_charts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave charts blank, which take longer than all else in so small a run, but in tests of reports.
+
+    Those of runs that many tests look at are drawn, too: they are made before a test begins.
+    """
+    if "report" not in request.path.parts:
+        monkeypatch.setattr(Figure, "savefig", _blank)
+
+
+def _blank(figure: Figure, file: Any, *, format: str, **options: Any) -> None:
+    """Write a chart of nothing in the format of one."""
+    if format == "svg":
+        file.write('<svg xmlns="http://www.w3.org/2000/svg"></svg>')
+    else:
+        Image.new("RGB", (8, 8)).save(file, format)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -61,7 +61,7 @@ def _forgetting(comparison: Comparison, entries: Sequence[Entry], labels: Sequen
             summary = entry.summary(measure, "drop_from_just_learned")
             if summary is not None:
                 table[row, column] = summary.mean
-    figure = Figure(figsize=(3 + len(measures), 1.5 + 0.3 * len(entries)), layout="constrained")
+    figure = Figure(figsize=(3 + len(measures), 1.5 + 0.3 * len(entries)), layout="tight")
     axes = figure.add_subplot(title="Lost of the just-learned value")
     image = axes.imshow(table, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
     for (row, column), value in numpy.ndenumerate(table):
@@ -75,7 +75,7 @@ def _forgetting(comparison: Comparison, entries: Sequence[Entry], labels: Sequen
 
 def _plasticity_stability(entries: Sequence[Entry], labels: Sequence[str]) -> Figure:
     """How well new experiences were learned against how much of the old was kept."""
-    figure = Figure(figsize=(8, 6), layout="constrained")
+    figure = Figure(figsize=(8, 6), layout="tight")
     axes = figure.add_subplot(
         title="Plasticity against stability",
         xlabel="kept of old experiences (final / just learned)",
@@ -111,7 +111,7 @@ def _cost(entries: Sequence[Entry], labels: Sequence[str]) -> Figure:
 
 
 def _panels(columns: int, rows: int) -> tuple[Figure, Sequence]:
-    figure = Figure(figsize=(4 * columns, 1.5 + 0.28 * rows), layout="constrained")
+    figure = Figure(figsize=(4 * columns, 1.5 + 0.28 * rows), layout="tight")
     return figure, figure.subplots(1, columns, sharey=True, squeeze=False)[0]
 
 

@@ -30,7 +30,7 @@ def loss_figure(metrics_csv: Path, stages: Sequence[Stage]) -> Figure:
         if row["metric"] == "Loss_Epoch":
             exp = int(row["train_exp"])
             curves[exp].append((starts[exp] + int(row["epoch"]), float(row["value"])))
-    figure = Figure(figsize=(8, 4), layout="constrained")
+    figure = Figure(figsize=(8, 4), layout="tight")
     axes = figure.add_subplot(xlabel="epoch", ylabel="training loss", title="Training loss (replayed samples included)")
     for exp, points in sorted(curves.items()):
         axes.plot(*zip(*points, strict=True), color=colour_of(exp), label=stages[exp].title)
@@ -54,7 +54,7 @@ def metrics_figure(metrics_csv: Path, record: Record) -> Figure:
         if kind == "Exp":
             done = starts[int(row["train_exp"])] + int(row["epoch"]) if row["train_exp"] else 0
             curves[f"{row['experience']} {name}"].append((done, float(row["value"])))
-    figure = Figure(figsize=(8, 2.6 * len(main)), layout="constrained")
+    figure = Figure(figsize=(8, 2.6 * len(main)), layout="tight")
     panels = figure.subplots(len(main), sharex=True, squeeze=False).flat
     for position, (axes, each) in enumerate(zip(panels, main, strict=True)):
         measure, points = each.measure, curves[each.measure.title]

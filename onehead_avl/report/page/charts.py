@@ -38,7 +38,7 @@ def confusion_figure(counts: Sequence[Sequence[int]], classes: Sequence[str], ti
     sums = table.sum(axis=1, keepdims=True)
     shares = numpy.divide(table, sums, out=numpy.full_like(table, numpy.nan), where=sums > 0)
     side = 2.2 + 0.42 * len(classes)
-    figure = Figure(figsize=(side, side), layout="constrained")
+    figure = Figure(figsize=(side, side), layout="tight")
     axes = figure.add_subplot(title=title, xlabel="taken for", ylabel="annotated")
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if len(classes) <= _MOST_NUMBERED:
