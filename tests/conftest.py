@@ -54,8 +54,13 @@ def blank_charts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
     Those of runs that many tests look at are drawn, too: they are made before a test begins.
     """
-    if "report" not in request.path.parts:
+    if "report" not in request.path.parts and "drawn_charts" not in request.fixturenames:
         monkeypatch.setattr(Figure, "savefig", _blank)
+
+
+@pytest.fixture
+def drawn_charts() -> None:
+    """Have charts drawn in a test that compares them."""
 
 
 def _blank(figure: Figure, file: Any, *, format: str, **options: Any) -> None:

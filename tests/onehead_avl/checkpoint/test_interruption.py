@@ -29,7 +29,7 @@ def lives(folder, kills, strategies):
 def test_a_run_that_is_killed_again_and_again_ends_as_if_it_had_not_been(tmp_path):
     halves = ALL[::2], ALL[1::2]
     with ThreadPoolExecutor() as pool:  # two processes, each of which waits for one run at a time
-        ran = pool.map(lives, (tmp_path / "first", tmp_path / "second"), (3, 3), halves)
+        ran = pool.map(lives, (tmp_path / "first", tmp_path / "second"), (2, 2), halves)
         found = [each for half in ran for each in half]
     assert [each["strategy"] for each in found] == [*halves[0], *halves[1]]
     wrong = [each for each in found if each["last"] != 0 or each["different"] or each["left"]]
@@ -37,4 +37,4 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_it_had_not_been(tmp_pat
     kills = sum(status == -9 for each in found for status in each["ended"])
     print(f"\n{kills} kills of {len(ALL)} strategies survived")
     assert {status for each in found for status in each["ended"]} <= {-9, 0}
-    assert kills >= 50
+    assert kills >= 40

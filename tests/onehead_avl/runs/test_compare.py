@@ -169,7 +169,7 @@ def test_the_tables_are_shown_and_written(compared):
     assert titles[-1] == "[6/6] replay, seed 1: seg -> det -> cls"
 
 
-def test_the_same_command_does_nothing_again(compared, again):
+def test_the_same_command_does_nothing_again(drawn_charts, compared, again):
     folder, command = again
     before, tables = states(folder), [(folder / name).read_bytes() for name in sorted(FILES - {"plots"})]
     answer = command("--strategy", "naive", "replay", "--seeds", "0", "1")

@@ -7,7 +7,6 @@ import shutil
 
 import pytest
 
-import onehead_avl.evaluation.intervals
 import onehead_avl.runs.run
 from onehead_avl.evaluate import main as evaluate
 from onehead_avl.model.saved import load_model
@@ -196,7 +195,6 @@ def test_experiences_that_share_a_head_share_a_part_of_the_output(train, tmp_pat
 
 
 def test_six_experiences_are_learned_continued_and_evaluated(train_own, invoke, few_drawn, tmp_path, monkeypatch):
-    monkeypatch.setattr(onehead_avl.evaluation.intervals, "RESAMPLES", 10)  # it takes long for six experiences
     folder, command = tmp_path / "run", ("--stream", "split6", "--order", *SPLIT6[::-1])
 
     def write(*arguments):

@@ -45,7 +45,7 @@ def workers():
 def kill_at_random(ended, killed):
     """End processes that do a run, each as suddenly as can be, once its run is under way."""
     chance = random.Random(0)
-    while not ended.wait(chance.uniform(1, 4)) and len(killed) < 4:
+    while not ended.wait(chance.uniform(1, 4)) and len(killed) < 2:
         if busy := [each for each in workers() if each.children()]:
             victim = chance.choice(busy)
             victim.kill()
