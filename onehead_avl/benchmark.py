@@ -13,6 +13,7 @@ from onehead_avl.runs.config import Config
 from onehead_avl.runs.soundness import require_sound
 from onehead_avl.system.launched import is_first, processes, silent
 from onehead_avl.system.lock import RUNNING, exclusive
+from onehead_avl.system.memory import keep_freed_memory
 from strategies.hyperparameters import options_of
 from strategies.named import problems_of
 
@@ -69,6 +70,7 @@ def _run(config: Config, folder: Path) -> None:
 
     config = config.but(resume=config.resume or config.is_parallel)  # another process goes on with what one left
     compute_with(config.threads)
+    keep_freed_memory()
     resolved = config.in_each_order()[0].resolved()
     if config.resume and not config.is_comparison:
         require_same_run(folder, resolved)

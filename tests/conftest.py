@@ -49,13 +49,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def blank_charts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave charts blank, which take longer than all else in so small a run, but in tests of reports.
+def spared(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare runs what takes longer than all else in so small ones, but in tests of reports: charts and the latency.
 
-    Those of runs that many tests look at are drawn, too: they are made before a test begins.
+    Runs that many tests look at have both: they are made before a test begins.
     """
-    if "report" not in request.path.parts and "drawn_charts" not in request.fixturenames:
-        monkeypatch.setattr(Figure, "savefig", _blank)
+    if "report" in request.path.parts or "drawn_charts" in request.fixturenames:
+        return
+    monkeypatch.setattr(Figure, "savefig", _blank)
+    if summary := sys.modules.get("onehead_avl.runs.summary"):
+        monkeypatch.setattr(summary, "latency", lambda model, layout, device: 1.0)
 
 
 @pytest.fixture

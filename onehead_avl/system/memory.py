@@ -1,11 +1,16 @@
-"""How much memory is free. Importing it is cheap: no torch."""
+"""How much memory is free, and what becomes of memory that is freed. Importing it is cheap: no torch."""
 
+import ctypes
+import os
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 _GROUPS = Path("/sys/fs/cgroup")
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Numbers of glibc's settings, from its ``malloc.h``."""
 
 
 def free_bytes() -> int:
@@ -18,3 +23,19 @@ def free_bytes() -> int:
         taken = int((_GROUPS / "memory.current").read_text())
         free.append(most - taken + counts["inactive_file"])  # which is given back when it is asked for
     return max(min(free), 0)
+
+
+def keep_freed_memory() -> bool:
+    """Have glibc keep what is freed for what is asked for next, in place of giving it back to the system.
+
+    Each step of a training frees what the one before asked for. Where glibc gives that back, most of which depends on
+    where in memory it lies, a step fetches it anew page by page: half of the time of two runs on two cores.
+
+    Returns:
+        Whether the C library of this process is one that can be told.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt is None:
+        return False
+    most = 32 * 2**20  # of what glibc takes for the one; more than any process has for the other
+    return bool(mallopt(_MMAP_THRESHOLD, most) and mallopt(_TRIM_THRESHOLD, 2**31 - 1))

@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from textwrap import dedent
+
 import psutil
 import pytest
 
@@ -39,3 +43,34 @@ def test_a_control_group_that_is_full_leaves_nothing(group):
 
 def test_this_machine_has_some():
     assert 0 < free_bytes() <= psutil.virtual_memory().total
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks the system what was fetched from it")
+def test_freed_memory_is_not_fetched_anew():
+    """Count the pages fetched to use 16 blocks again and again, in processes of their own: it cannot be taken back."""
+    program = """
+        import ctypes, resource
+        from onehead_avl.system.memory import keep_freed_memory
+        if {keep}:
+            assert keep_freed_memory()
+        libc = ctypes.CDLL(None)
+        libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+        libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+        def use():
+            blocks = [libc.malloc(8 * 2**20) for _ in range(16)]
+            for block in blocks:
+                libc.memset(block, 1, 8 * 2**20)
+            for block in blocks:
+                libc.free(block)
+        use()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(5):
+            use()
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    """
+    fetched = {
+        keep: int(subprocess.check_output([sys.executable, "-c", dedent(program.format(keep=keep))], text=True))
+        for keep in (False, True)
+    }
+    assert fetched[False] > 5 * 16 * 8 * 2**20 / 4096 / 100  # pages may be large ones
+    assert fetched[True] < fetched[False] / 10
