@@ -73,6 +73,11 @@ class SI(SynapticIntelligencePlugin):
         super().before_training_iteration(strategy, **kwargs)
         _copy(self.syn_data["old_theta"])
 
+    def after_training_exp(self, strategy: SupervisedTemplate, **kwargs) -> None:
+        """Note what was learned; a copy, as a run that continues here has one."""
+        super().after_training_exp(strategy, **kwargs)
+        _copy(self.syn_data["new_theta"])
+
 
 def _copy(notes: dict[str, ParamData]) -> None:
     for note in notes.values():

@@ -9,9 +9,11 @@ import torch
 
 import onehead_avl.runs.identity
 import onehead_avl.runs.learn
+import onehead_avl.runs.run
 import onehead_avl.runs.summary
 from onehead_avl.benchmark import main
 from onehead_avl.checkpoint import plugin
+from onehead_avl.errors import TrainingError
 from onehead_avl.system.stopping import STOP
 from scenarios.drawn import embedded
 
@@ -157,6 +159,25 @@ def test_a_stream_in_which_a_kind_returns_continues(command, stop_after, tmp_pat
     assert answer.status == 0, answer.err
     assert "the run begins anew" not in answer.err
     assert differences(tmp_path, "stopped", "whole") == []
+
+
+@pytest.mark.parametrize("strategy", ["si", "ewc"])
+def test_a_run_that_has_learned_all_keeps_as_much_if_it_is_interrupted_then(command, monkeypatch, tmp_path, strategy):
+    """Weights and notes of them may share memory, but not in a run that continues."""
+
+    def broken(*arguments):
+        raise TrainingError("the machine is switched off")
+
+    assert command("undisturbed", "--strategy", strategy).status == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(onehead_avl.runs.run, "summarise", broken)
+        assert command("stopped", "--strategy", strategy).status == 1
+    assert command("stopped", "--strategy", strategy, "--resume").status == 0
+    kept = [
+        json.loads((tmp_path / place / "run" / "results.json").read_text())["stored_bytes"]
+        for place in ("undisturbed", "stopped")
+    ]
+    assert kept[0] == kept[1] > 0
 
 
 @pytest.mark.parametrize("steps", [3, 7])
