@@ -32,8 +32,8 @@ from onehead_avl.target import Target
 from scenarios.reading import read_stream
 from strategies.optimisation import CLIP_NORM, optimisation_of, warmup_cosine
 
-ROUNDS = 7
-EPOCHS = 2
+ROUNDS = 5
+EPOCHS = 1
 KINDS = ("seg", "det", "cls")
 
 

@@ -44,10 +44,10 @@ def count(model: nn.Module, samples: Dataset, part: Part, metric: Metric, batch_
 
 
 def image_intervals(metric: Metric) -> dict[str, tuple[float, float] | None]:
-    """How far the values of a metric would move with as many other images of the same kind, at 95 %.
+    """Where the values of a metric lie on average over many sets of as many images of the same kind, at 95 %.
 
     The interval is that of :func:`jackknife_intervals` over the images that the metric has counted, within the limits
-    of the value. What it covers is told in ``docs/reliability.md``.
+    of the value. How often it holds that average is told in ``docs/statistics.md``.
     """
     intervals = jackknife_intervals(metric.result(), metric.compute, len(metric))
     found = {}
@@ -76,12 +76,11 @@ def jackknife_intervals(
     """
     groups = numpy.array_split(numpy.random.default_rng(0).permutation(n), min(n, GROUPS)) if n > 1 else []
     without = [compute(numpy.setdiff1d(numpy.arange(n), group).tolist()) for group in groups]
-    sizes = [len(group) for group in groups]
     intervals: dict[str, tuple[float, float] | None] = {}
     for name, value in values.items():
         left = [measured for each in without if (measured := each[name]) is not None]
         if value is None or len(left) < len(groups) or numpy.allclose(left, value, rtol=1e-12, atol=0):
             intervals[name] = None
         else:
-            intervals[name] = student_interval(value, jackknife_error(value, left, sizes), len(groups) - 1)
+            intervals[name] = student_interval(value, jackknife_error(left), len(groups) - 1)
     return intervals

@@ -87,22 +87,16 @@ def paired_difference(first: Mapping[int, float], second: Mapping[int, float]) -
     return Difference(len(sample), mean, student_interval(mean, error, freedom), p)
 
 
-def jackknife_error(value: float, without: Sequence[float], sizes: Sequence[int]) -> float:
+def jackknife_error(without: Sequence[float]) -> float:
     """The standard error of a value of many things, told by what it is without some of them.
 
-    The jackknife (Tukey, "Bias and Confidence in Not-quite Large Samples", 1958) that leaves out a group at a time, of
-    sizes that may differ (Busing, Meijer and van der Leeden, "Delete-m Jackknife for Unequal m", 1999).
+    The jackknife (Tukey, "Bias and Confidence in Not-quite Large Samples", 1958), which leaves out a group at a time.
 
     Args:
-        value: Of all things.
-        without: The same without each of the groups, two at least, that the things are divided into.
-        sizes: How many things each of them has.
+        without: The value without each of the groups of about equal size, two at least, that the things are divided
+            into at random.
     """
-    left, many = numpy.asarray(without, dtype=float), numpy.asarray(sizes, dtype=float)
-    shares = many.sum() / many
-    pseudo = shares * value - (shares - 1) * left
-    middle = len(left) * value - ((1 - 1 / shares) * left).sum()
-    return math.sqrt(((pseudo - middle) ** 2 / (shares - 1)).mean())
+    return math.sqrt((len(without) - 1) * numpy.var(without))
 
 
 def student_interval(value: float, error: float, freedom: int) -> tuple[float, float]:

@@ -117,8 +117,8 @@ def _image_note(comparison: Comparison) -> list[str]:
         return []
     listed = ", ".join(f"{title} by {width:.3f}" for title, width in widths.items())
     return [
-        f"Other validation images of the same kind and number may move a final value, on average: {listed} (half of "
-        "the 95 % interval over images; comparison.csv has that of each run)."
+        f"A final value is away from the average over other sets of as many validation images by up to: {listed} (half "
+        "of the 95 % interval over images, the mean of all runs; comparison.csv has that of each)."
     ]
 
 

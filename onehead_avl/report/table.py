@@ -73,7 +73,7 @@ _NOTES = (
     "A column for each stage: the values after it; [x]: right after the experience's own stage.",
     "Forgetting: how much worse than just learned, so a gain is negative; backward transfer is its negative.",
     "Forward: how much better than untrained right before the own stage. (low): lower is better.",
-    "final, 95 %: where the final value may lie with other validation images of this kind.",
+    "final, 95 %: where the final value lies on average over other sets of as many validation images.",
     "-: not measured, or without meaning for the first or the last experience.",
 )
 

@@ -12,6 +12,9 @@ _GROUPS = Path("/sys/fs/cgroup")
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Numbers of glibc's settings, from its ``malloc.h``."""
 
+_THRESHOLDS = {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"}
+"""What users set them by."""
+
 
 def free_bytes() -> int:
     """The memory that this process can still take: of the machine, or of the control group it is confined to."""
@@ -32,10 +35,11 @@ def keep_freed_memory() -> bool:
     where in memory it lies, a step fetches it anew page by page: half of the time of two runs on two cores.
 
     Returns:
-        Whether the C library of this process is one that can be told.
+        Whether it was told so: the C library may be another one, or the user may have set it by the environment.
     """
+    if _THRESHOLDS & os.environ.keys() or "malloc" in os.environ.get("GLIBC_TUNABLES", ""):
+        return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is None:
         return False
-    most = 32 * 2**20  # of what glibc takes for the one; more than any process has for the other
-    return bool(mallopt(_MMAP_THRESHOLD, most) and mallopt(_TRIM_THRESHOLD, 2**31 - 1))
+    return bool(mallopt(_MMAP_THRESHOLD, 32 * 2**20) and mallopt(_TRIM_THRESHOLD, 2**31 - 1))  # the most it takes

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from textwrap import dedent
@@ -6,7 +7,7 @@ import psutil
 import pytest
 
 from onehead_avl.system import memory
-from onehead_avl.system.memory import free_bytes
+from onehead_avl.system.memory import free_bytes, keep_freed_memory
 
 
 @pytest.fixture
@@ -68,9 +69,26 @@ def test_freed_memory_is_not_fetched_anew():
             use()
         print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
     """
-    fetched = {
-        keep: int(subprocess.check_output([sys.executable, "-c", dedent(program.format(keep=keep))], text=True))
-        for keep in (False, True)
-    }
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    fetched = {}
+    for keep in (False, True):
+        command = [sys.executable, "-c", dedent(program.format(keep=keep))]
+        fetched[keep] = int(subprocess.check_output(command, text=True, env=environment))
     assert fetched[False] > 5 * 16 * 8 * 2**20 / 4096 / 100  # pages may be large ones
     assert fetched[True] < fetched[False] / 10
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("MALLOC_TRIM_THRESHOLD_", "1"), ("GLIBC_TUNABLES", "glibc.malloc.trim_threshold=1")]
+)
+def test_what_a_user_told_glibc_stays(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: pytest.fail("glibc was told something else"))
+    assert not keep_freed_memory()
+
+
+def test_another_c_library_is_told_nothing(monkeypatch):
+    for name in ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
+    assert not keep_freed_memory()
