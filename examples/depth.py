@@ -15,7 +15,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from onehead_avl.kinds.augmentation import colours, cropped_and_flipped
-from onehead_avl.kinds.kind import Annotation, Kind, Metric, MetricName, Values
+from onehead_avl.kinds.kind import SHARE, Annotation, Kind, Metric, MetricName, Values
 from onehead_avl.target import Target
 from scenarios.drawn.embedded import COUNTS, Picture, Recipe, picture
 from scenarios.samples.findings import Finding
@@ -32,7 +32,7 @@ class DepthError(Metric):
     Both are means over images (Eigen et al., NeurIPS 2014); the lower the error, the better.
     """
 
-    values = (MetricName("AbsRel", higher_is_better=False), MetricName("Delta1"))
+    values = (MetricName("AbsRel", higher_is_better=False, limits=(0.0, torch.inf)), MetricName("Delta1", limits=SHARE))
 
     def count(self, logits: Tensor, target: Target) -> None:
         """Keep the error of each image, at the resolution of its annotation."""

@@ -673,3 +673,17 @@ def test_the_steps_of_summed_gradients_have_the_rates_of_their_minibatches(data,
     )
     strategy.train(avalanche_benchmark(data, SIZE, ["cls"]).train_stream[0])
     assert rates == pytest.approx([warmup_cosine(step / 8) * LR for step in (3, 7)])
+
+
+@pytest.mark.parametrize(("numbers", "fused"), [(torch.float32, True), (torch.int64, False)])
+def test_weights_are_updated_in_one_pass_if_all_are_floats(numbers, fused):
+    """PyTorch refuses the one pass for others, even if they do not learn."""
+    model = nn.Linear(2, 1)
+    model.counted = nn.Parameter(torch.ones(1, dtype=numbers), requires_grad=False)
+    optimizer = Optimisation().optimizer(model)
+    before = model.weight.clone()
+    model(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    assert optimizer.defaults["fused"] is fused
+    assert not torch.equal(model.weight, before)
+    assert all(group["initial_lr"] == group["lr"] > 0 for group in optimizer.param_groups)

@@ -16,7 +16,7 @@ from onehead_avl.report.table import NOTHING, class_values, mistakes_rows, numbe
 
 _MATRIX = (
     "Forgetting is how much worse the end is than right after the own stage, so a gain is negative. The interval is "
-    f"where the final value may lie with other validation images of this kind. {NOTHING}: not measured."
+    f"where the final value lies on average over other sets of as many validation images. {NOTHING}: not measured."
 )
 _PICTURES = (
     "Validation images, chosen by the seed, and those of which most was lost. Framed: the annotation. The number below "
