@@ -208,6 +208,12 @@ def test_of_many_images_groups_are_left_out(n):
     assert (high - low) / 2 == pytest.approx(1.984 * numbers.std(ddof=1) / n**0.5, rel=0.25)
 
 
+def test_images_that_differ_by_rounding_alone_say_nothing_of_others():
+    metric = Mean([0.1] * 6)
+    assert len({metric.compute(range(6))["Mean"], metric.compute(range(5))["Mean"]}) == 2
+    assert image_intervals(metric) == {"Mean": None}
+
+
 def test_an_interval_ends_at_the_limits_of_its_value():
     low, high = image_intervals(Mean([1.0] * 19 + [0.8]))["Mean"]
     assert low == pytest.approx(0.99 - 2.093 * 0.01, abs=1e-5)

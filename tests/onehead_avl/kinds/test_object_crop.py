@@ -3,7 +3,7 @@ import torch
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from onehead_avl.kinds.object_crop import ObjectCrop
+from onehead_avl.kinds.object_crop import ObjectCrop, _part
 
 SEEDS = range(150)
 
@@ -80,3 +80,11 @@ def test_next_to_no_image_stays_whole(height, width):
 def test_few_pixels_are_cropped():
     shapes = {tuple(cropped.shape) for cropped, _ in crops(*image(4, 4, (0, 0, 4, 4)))}
     assert len(shapes) > 3
+
+
+def test_a_share_of_a_side_is_rounded_as_torch_rounds_it():
+    """Shares just below that of a whole number, which single precision rounds up to it more often than not."""
+    shares = [(place * 2**24 // 100) / 2**24 for place in range(1, 100)]
+    expected = (torch.tensor(shares) * torch.tensor(100)).int().tolist()
+    assert [_part(share, 100) for share in shares] == expected
+    assert [int(share * 100) for share in shares] != expected
