@@ -35,7 +35,7 @@ def keep_freed_memory() -> bool:
     where in memory it lies, a step fetches it anew page by page: half of the time of two runs on two cores.
 
     Returns:
-        Whether it was told so: the C library may be another one, or the user may have set it by the environment.
+        Whether it was told so. It is not if the C library is another one, or if the user has set it by the environment.
     """
     if _THRESHOLDS & os.environ.keys() or "malloc" in os.environ.get("GLIBC_TUNABLES", ""):
         return False
