@@ -60,8 +60,11 @@ def local_cluster(jobs: int, gpus: int) -> Iterator[Client]:
         for i in range(jobs)
     }
     scheduler = {"cls": Scheduler, "options": {**here, "dashboard": False, "port": 0}}
-    # A process that dies says nothing of the run that it did, which is a process of its own.
-    settings = {"distributed.scheduler.allowed-failures": 1000, "distributed.scheduler.worker-saturation": 1.0}
+    settings = {
+        "distributed.scheduler.allowed-failures": 1000,  # who dies says nothing of the run, a process of its own
+        "distributed.scheduler.worker-saturation": 1.0,
+        "distributed.nanny.pre-spawn-environ": {},  # which a nanny leaves in the environment of this process, too
+    }
     with dask.config.set(settings):
         with _deaf_to_ctrl_c():
             cluster = SpecCluster(workers, scheduler, security=security, silence_logs=_QUIET)

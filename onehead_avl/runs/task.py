@@ -9,10 +9,12 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+import dask
 
 from onehead_avl.system.lock import RUNNING, wait_until_free
 
@@ -70,16 +72,26 @@ def do(task: Task, is_to_stop: Callable[[], bool]) -> str | None:
 
 
 def _started(task: Task, log: IO[str]) -> subprocess.Popen:
-    threads = {"OMP_NUM_THREADS": str(task.threads), "PYTHONUNBUFFERED": "1"}
+    own = {"OMP_NUM_THREADS": str(task.threads), "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
         [sys.executable, *task.command],
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=log,
         cwd=task.directory,
-        env={**os.environ, **threads},
+        env={**_as_started_by_hand(os.environ), **own},
         start_new_session=True,  # Ctrl-C is for the process that asked for the runs
     )
+
+
+def _as_started_by_hand(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment without what a nanny of Dask adds to it for its process.
+
+    Among it is that freed memory goes back to the system at once, which takes half of the time of a training: see
+    :func:`~onehead_avl.system.memory.keep_freed_memory`.
+    """
+    added = dask.config.get("distributed.nanny.pre-spawn-environ", {})
+    return {name: value for name, value in environment.items() if str(added.get(name)) != value}
 
 
 def _wait(process: subprocess.Popen, is_to_stop: Callable[[], bool]) -> tuple[int, bool]:

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import threading
@@ -10,6 +11,8 @@ from onehead_avl.errors import Stopped, TrainingError, UsageError
 from onehead_avl.runs import cluster
 from onehead_avl.runs.cluster import do_all, local_cluster, remote_cluster
 from onehead_avl.runs.task import Task
+
+BEFORE = dict(os.environ)
 
 SOON = "import time; time.sleep(0.5); print(time.time())"
 LONG = "import sys; print('begun', flush=True); sys.stdin.read(); print('stopped', flush=True); sys.exit(143)"
@@ -63,6 +66,14 @@ def test_tasks_are_done_side_by_side_after_those_that_they_wait_for(two, tasks):
     assert ended == {"base": None, "other": None, "method": None}
     times = {name: float(task.log.read_text()) for name, task in made.items()}
     assert abs(times["base"] - times["other"]) < 0.5 <= times["method"] - max(times["base"], times["other"])
+
+
+def test_a_run_has_the_environment_that_it_has_without_a_cluster(two, tasks):
+    made = tasks(run=script("import json, os; print(json.dumps(dict(os.environ)))"))
+    do_all(made, {}, two, lambda name, reason: None)
+    of_run = json.loads(made["run"].log.read_text())
+    for name in ("MALLOC_TRIM_THRESHOLD_", "MKL_NUM_THREADS"):  # of what a nanny of Dask sets
+        assert of_run.get(name) == os.environ.get(name) == BEFORE.get(name)
 
 
 def test_a_task_waits_for_another_one_even_if_a_process_is_free(two, tasks):
