@@ -9,9 +9,9 @@ from scenarios.drawn.stamps import Stamp, draw_stamp, mix, paint
 
 
 def draw_ground(rng: Generator, size: int) -> Array:
-    """Draw soft colours, strewn with blobs and strokes, as a ``(size, size, 3)`` picture in about [0, 1]."""
+    """Draw soft colours, strewn with blobs and strokes, as a ``(3, size, size)`` picture in about [0, 1]."""
     ground = mix(colour(rng, (0.2, 0.95)), colour(rng, (0.2, 0.95)), noise(rng, size, 3))
-    ground += 0.25 * (noise(rng, size, 12) - 0.5)[..., None]
+    ground += 0.25 * (noise(rng, size, 12) - 0.5)
     for _ in range(whole(rng, 2, 5)):
         paint(ground, _blob(rng, size))
     for _ in range(whole(rng, 3, 8)):

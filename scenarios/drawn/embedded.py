@@ -129,7 +129,7 @@ def picture(recipe: Recipe, split: str, index: int, size: int = 128, seed: int =
     rng = _generator(recipe, split, index, _PICTURE, seed)
     category = _main_category(recipe, split, index, seed)
     scene = compose(rng, recipe, category, size)
-    image = torch.from_numpy(render(rng, scene)).permute(2, 0, 1).contiguous()
+    image = torch.from_numpy(render(rng, scene))
     return Picture(image, scene, category)
 
 

@@ -40,7 +40,7 @@ class Scene:
     """Things over a ground.
 
     Attributes:
-        ground: ``(size, size, 3)`` RGB in [0, 1] of everything behind the things.
+        ground: ``(3, size, size)`` RGB in [0, 1] of everything behind the things.
         things: Back to front.
         top: ``(size, size)`` index of the thing seen at each pixel, -1 for the ground.
     """
@@ -119,12 +119,13 @@ def put(scene: Scene, thing: Thing) -> Scene | None:
 
 
 def render(rng: Generator, scene: Scene) -> Array:
-    """Paint a scene as a noisy ``(size, size, 3)`` uint8 RGB picture."""
+    """Paint a scene as a noisy ``(3, size, size)`` uint8 RGB picture."""
     canvas = scene.ground.copy()
     for thing in scene.things:
         for stamp in thing.stamps:
             paint(canvas, stamp)
-    canvas += between(rng, 0.02, 0.14) * (rng.random(canvas.shape) - 0.5)
+    grain = between(rng, 0.02, 0.14) * (rng.random((scene.size, scene.size, 3)) - 0.5)
+    canvas += grain.transpose(2, 0, 1)
     return np.floor(np.clip(canvas, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 

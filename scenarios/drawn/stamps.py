@@ -17,7 +17,7 @@ class Stamp:
     Attributes:
         window: The rows and columns of the picture it covers.
         cover: Opacity in [0, 1] over the window.
-        colour: RGB in [0, 1] over the window.
+        colour: ``(3, rows, columns)`` RGB in [0, 1] over the window.
         area: Pixels of the whole shape, those outside the picture included.
     """
 
@@ -59,13 +59,12 @@ def draw_stamp(
 
 
 def paint(canvas: Array, stamp: Stamp) -> None:
-    """Lay a stamp over a canvas, in place."""
-    cover = stamp.cover[..., None]
-    under = canvas[stamp.window]
-    canvas[stamp.window] = under + cover * (stamp.colour - under)
+    """Lay a stamp over a ``(3, size, size)`` canvas, in place."""
+    under = canvas[(slice(None), *stamp.window)]
+    under += stamp.cover * (stamp.colour - under)
 
 
 def mix(first: Colour, second: Colour, share: Array) -> Array:
-    """Blend two colours by the share of the first, ``(..., 3)``."""
-    share = share[..., None]
-    return share * np.array(first) + (1 - share) * np.array(second)
+    """Blend two colours by the ``(rows, columns)`` share of the first, ``(3, rows, columns)``."""
+    one, other = (np.array(each)[:, None, None] for each in (first, second))
+    return share * one + (1 - share) * other

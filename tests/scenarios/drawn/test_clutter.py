@@ -9,7 +9,7 @@ SIZE = 64
 
 def test_ground_is_coloured_and_follows_its_generator():
     grounds = [draw_ground(np.random.default_rng(seed), SIZE) for seed in (0, 0, 1)]
-    assert grounds[0].shape == (SIZE, SIZE, 3)
+    assert grounds[0].shape == (3, SIZE, SIZE)
     assert (grounds[0] == grounds[1]).all()
     assert (grounds[0] != grounds[2]).mean() > 0.9
     for ground in grounds:
@@ -39,7 +39,7 @@ def test_strokes_are_long_and_thin():
         stroke = draw_stroke(rng, 200)
         assert 0 < stroke.area < 0.06 * 200**2
         assert (stroke.cover > 0.5).mean() < 0.2
-        assert np.ptp(stroke.colour.reshape(-1, 3), axis=0).max() == 0  # of one colour
+        assert np.ptp(stroke.colour.reshape(3, -1), axis=1).max() == 0  # of one colour
 
 
 def test_nothing_is_cut_off_at_the_reach_of_a_stamp(monkeypatch):

@@ -25,12 +25,12 @@ def block(rows, columns, category=0, area=None):
     """A thing that covers a rectangle."""
     height, width = rows[1] - rows[0], columns[1] - columns[0]
     area = height * width if area is None else area
-    stamp = Stamp((slice(*rows), slice(*columns)), np.ones((height, width)), np.ones((height, width, 3)), area)
+    stamp = Stamp((slice(*rows), slice(*columns)), np.ones((height, width)), np.ones((3, height, width)), area)
     return Thing((stamp,), category)
 
 
 def scene_of(*things, size=SIZE):
-    scene = Scene(np.zeros((size, size, 3)), (), np.full((size, size), -1))
+    scene = Scene(np.zeros((3, size, size)), (), np.full((size, size), -1))
     for thing in things:
         scene = put(scene, thing)
     return scene
@@ -41,7 +41,7 @@ def test_empty_scene_shows_the_ground_only():
     assert scene.size == SIZE
     assert scene.things == ()
     assert (scene.top == -1).all()
-    assert scene.ground.shape == (SIZE, SIZE, 3)
+    assert scene.ground.shape == (3, SIZE, SIZE)
 
 
 def test_put_hides_what_lies_behind():
@@ -116,11 +116,11 @@ def test_render_paints_things_in_order_with_some_noise():
     front.stamps[0].colour[:] = 0.5
     scene = scene_of(block((0, 6), (0, 6)), front)
     picture = render(np.random.default_rng(0), scene).astype(int)
-    assert picture.shape == (SIZE, SIZE, 3)
-    assert (picture[:2, :6] > 230).all()
-    assert (abs(picture[2:6, 2:6] - 128) < 20).all()
-    assert (picture[6:] < 20).all()
-    assert len(np.unique(picture[2:6, 2:6])) > 2
+    assert picture.shape == (3, SIZE, SIZE)
+    assert (picture[:, :2, :6] > 230).all()
+    assert (abs(picture[:, 2:6, 2:6] - 128) < 20).all()
+    assert (picture[:, 6:] < 20).all()
+    assert len(np.unique(picture[:, 2:6, 2:6])) > 2
     assert (scene.ground == 0).all()
 
 
