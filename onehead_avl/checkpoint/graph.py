@@ -10,8 +10,9 @@ files, data loaders and data sets are not saved; the strategy that a table is re
 import copy
 import io
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import Enum
+from functools import cache
 from logging import Logger
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
@@ -54,6 +55,15 @@ _KEPT = (
     FunctionType, BuiltinFunctionType, MethodType, ModuleType, type, io.IOBase, Path, DataLoader, Dataset, CLExperience,
     CLScenario, CLStream, Logger, Layout, Kind,
 )  # fmt: skip
+_BASES: dict[str, Any] = {
+    "tensor": Tensor,
+    "generator": torch.Generator,
+    "optimizer": Optimizer,
+    "array": numpy.ndarray,
+    "enum": Enum,
+    "function": (FunctionType, BuiltinFunctionType),
+}
+"""What the classes of objects of a kind are derived from."""
 _UNCHANGING = (Layout, Kind)  # it does not matter whether what was two of them is one
 _CSV_WRITER = "_csv.writer"
 
@@ -78,13 +88,28 @@ class Unsavable(OneHeadError):
     """A strategy holds something that cannot be saved, or lacks what a checkpoint expects of it."""
 
 
-def _unsaved(value: object) -> frozenset[str]:
-    """Attributes of an object that are not saved: those of the moment, and what its class declares as ``UNSAVED``."""
-    return _OF_THE_MOMENT if isinstance(value, BaseTemplate) else getattr(type(value), "UNSAVED", frozenset())
+@cache
+def _unsaved(made: type) -> frozenset[str]:
+    """Attributes of objects of a class that are not saved: those of the moment, and what it declares as ``UNSAVED``."""
+    return _OF_THE_MOMENT if issubclass(made, BaseTemplate) else getattr(made, "UNSAVED", frozenset())
 
 
-def _is_kept(value: object) -> bool:
-    return (isinstance(value, _KEPT) and full_name(type(value)) not in MADE) or full_name(type(value)) == _CSV_WRITER
+@cache
+def _kind(made: type) -> str:
+    """What an object of a class is in a table: the kind of its row, or ``plain`` if it is written where it stands."""
+    if issubclass(made, _PLAIN) and not issubclass(made, Enum):
+        return "plain"
+    if made is tuple:
+        return "tuple"
+    for kind, classes in (("sequence", _SEQUENCES), ("mapping", _MAPPINGS)):
+        if made in classes.values():
+            return kind
+    for kind, base in _BASES.items():
+        if issubclass(made, base):
+            return kind
+    if (issubclass(made, _KEPT) and full_name(made) not in MADE) or full_name(made) == _CSV_WRITER:
+        return "kept"
+    return "object"
 
 
 def encode(root: Any) -> Table:
@@ -94,8 +119,26 @@ def encode(root: Any) -> Table:
         Unsavable: Something in it cannot be saved.
     """
     encoder = _Encoder()
-    encoder.reference(root, type(root).__name__)
+    try:
+        encoder.reference(root)
+    except _Met as met:
+        path = "".join([type(root).__name__, *reversed(met.steps)])
+        raise Unsavable(f"{path} is a {full_name(met.found)}, which cannot be saved") from None
     return encoder.rows
+
+
+class _Met(Exception):
+    """Something that cannot be saved was met.
+
+    Attributes:
+        found: Its class.
+        steps: How it is reached from the root, from the last step to the first.
+    """
+
+    def __init__(self, found: type) -> None:
+        super().__init__()
+        self.found = found
+        self.steps: list[str] = []
 
 
 class _Encoder:
@@ -104,8 +147,10 @@ class _Encoder:
         self._numbers: dict[int, int] = {}
         self._alive: list = []  # an id means something as long as its object lives
 
-    def reference(self, value: Any, path: str) -> Any:
-        if isinstance(value, _PLAIN) and not isinstance(value, Enum):
+    def reference(self, value: Any) -> Any:
+        made: type = type(value)
+        kind = _kind(made)
+        if kind == "plain":
             return value
         number = self._numbers.get(id(value))
         if number is None:
@@ -113,49 +158,60 @@ class _Encoder:
             self._alive.append(value)
             row: list = []
             self.rows.append(row)
-            row += self._row(value, path)
+            row += getattr(self, f"_{kind}")(value)
         return (number,)
 
-    def _row(self, value: Any, path: str) -> list:
-        if isinstance(value, Tensor):
-            return ["tensor", value.detach(), isinstance(value, nn.Parameter), value.requires_grad and value.is_leaf]
-        if type(value) is tuple:
-            return ["tuple", self._all(value, path)]
-        if type(value) in _SEQUENCES.values():
-            return ["sequence", type(value).__name__, self._all(value, path)]
-        if type(value) in _MAPPINGS.values():
-            factory = getattr(value, "default_factory", None)
-            return ["mapping", type(value).__name__, getattr(factory, "__name__", None), self._items(value, path)]
-        if isinstance(value, torch.Generator):
-            return ["generator", value.get_state()]
-        if isinstance(value, Optimizer):
-            held = {"groups": value.param_groups, "state": dict(value.state)}
-            return ["optimizer", type(value).__name__, self.reference(held, path)]
-        if isinstance(value, numpy.ndarray):
-            return ["array", torch.from_numpy(value.copy())]
-        if isinstance(value, Enum):
-            return ["enum", full_name(type(value)), value.value]
-        if isinstance(value, FunctionType | BuiltinFunctionType) and FUNCTIONS.get(value.__name__) is value:
-            return ["function", value.__name__]
-        if _is_kept(value):
-            return ["kept", full_name(type(value))]
+    def _tensor(self, value: Tensor) -> list:
+        return ["tensor", value.detach(), isinstance(value, nn.Parameter), value.requires_grad and value.is_leaf]
+
+    def _tuple(self, value: tuple) -> list:
+        return ["tuple", self._all(value)]
+
+    def _sequence(self, value: Any) -> list:
+        return ["sequence", type(value).__name__, self._all(value)]
+
+    def _mapping(self, value: Any) -> list:
+        factory = getattr(value, "default_factory", None)
+        items = [[self._step(key, " key", ""), self._step(each, "[]", key)] for key, each in value.items()]
+        return ["mapping", type(value).__name__, getattr(factory, "__name__", None), items]
+
+    def _generator(self, value: torch.Generator) -> list:
+        return ["generator", value.get_state()]
+
+    def _optimizer(self, value: Optimizer) -> list:
+        held = {"groups": value.param_groups, "state": dict(value.state)}
+        return ["optimizer", type(value).__name__, self.reference(held)]
+
+    def _array(self, value: numpy.ndarray) -> list:
+        return ["array", torch.from_numpy(value.copy())]
+
+    def _enum(self, value: Enum) -> list:
+        return ["enum", full_name(type(value)), value.value]
+
+    def _function(self, value: Callable) -> list:
+        return ["function", value.__name__] if FUNCTIONS.get(value.__name__) is value else self._kept(value)
+
+    def _kept(self, value: Any) -> list:
+        return ["kept", full_name(type(value))]
+
+    def _object(self, value: Any) -> list:
+        made: type = type(value)
         if not hasattr(value, "__dict__"):
-            raise Unsavable(f"{path} is a {full_name(type(value))}, which cannot be saved")
-        held = {
-            name: self.reference(each, f"{path}.{name}")
-            for name, each in vars(value).items()
-            if name not in _unsaved(value)
-        }
-        return ["object", full_name(type(value)), held]
+            raise _Met(made)
+        unsaved = _unsaved(made)
+        held = {name: self._step(each, ".", name) for name, each in vars(value).items() if name not in unsaved}
+        return ["object", full_name(made), held]
 
-    def _all(self, values: Any, path: str) -> list:
-        return [self.reference(value, f"{path}[{i}]") for i, value in enumerate(values)]
+    def _all(self, values: Any) -> list:
+        return [self._step(value, "[]", i) for i, value in enumerate(values)]
 
-    def _items(self, values: Mapping, path: str) -> list:
-        return [
-            [self.reference(key, f"{path} key"), self.reference(value, f"{path}[{_shown(key)}]")]
-            for key, value in values.items()
-        ]
+    def _step(self, value: Any, how: str, to: Any) -> Any:
+        """Reference what an object leads to; say how, if it cannot be saved."""
+        try:
+            return self.reference(value)
+        except _Met as met:
+            met.steps.append(f"[{_shown(to)}]" if how == "[]" else f"{how}{to}")
+            raise
 
 
 def _shown(key: Any) -> Any:
@@ -290,7 +346,8 @@ class _Decoder:
                 raise Unsavable(f"{path}: expected a {name}, found {_called(found)}")
         self._keep(number, found)
         old = vars(found)
-        unsaved = {key: old[key] for key in _unsaved(found) if key in old}
+        of: type = type(found)
+        unsaved = {key: old[key] for key in _unsaved(of) if key in old}
         new = {key: self.value(each, old.get(key, _NOTHING), f"{path}.{key}") for key, each in held.items()}
         old.clear()
         old.update(new | unsaved)

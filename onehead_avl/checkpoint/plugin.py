@@ -25,6 +25,7 @@ from onehead_avl.checkpoint.logfiles import LogFiles, hold
 from onehead_avl.checkpoint.store import LATEST, Damaged, Store
 from onehead_avl.errors import Stopped, UsageError
 from onehead_avl.evaluation.outcomes import Scores, Stage
+from onehead_avl.system.memory import uncollected
 from onehead_avl.system.randomness import random_state, set_random_state
 from onehead_avl.system.stopping import STOP
 
@@ -193,11 +194,17 @@ class Checkpoints(SupervisedPlugin):
             return
         start = time.perf_counter()
         try:
-            table = encode(self._graph(strategy))
+            with uncollected():  # a table of thousands of rows, for which it would look at everything there is
+                self._write(strategy, name, ended=ended)
         except Unsavable as error:
             print(f"note: this run cannot be resumed if it is interrupted: {error}", file=sys.stderr)
             self._enabled = False
             return
+        self._saved = time.perf_counter()
+        self._cost = self._saved - start
+
+    def _write(self, strategy: BaseTemplate, name: str, *, ended: bool) -> None:
+        table = encode(self._graph(strategy))
         place = self._place
         self.store.write(
             name,
@@ -217,8 +224,6 @@ class Checkpoints(SupervisedPlugin):
                 "table": table,
             },
         )
-        self._saved = time.perf_counter()
-        self._cost = self._saved - start
 
     def _graph(self, strategy: BaseTemplate) -> dict[str, Any]:
         """What is saved; the data sets and the model come first, for all else refers to them."""
