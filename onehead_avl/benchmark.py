@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 
-from onehead_avl.command import quiet_third_parties, run_command
+from onehead_avl.command import importing, run_command
 from onehead_avl.errors import OutputError, UsageError
 from onehead_avl.runs.config import Config
 from onehead_avl.runs.soundness import require_sound
@@ -54,19 +54,18 @@ def require_right(config: Config) -> None:
 
 def _run(config: Config, folder: Path) -> None:
     """Do what the command line asks for, in a folder that is this process's own."""
-    print("loading torch and Avalanche", file=sys.stderr)
-    quiet_third_parties()
     # Slow to import, and not needed to refuse what is wrong with a command line by itself.
-    from onehead_avl.model.backbones import require_backbone
-    from onehead_avl.runs.baselines import BaselineCache
-    from onehead_avl.runs.compare import compare_strategies, run_and_keep
-    from onehead_avl.runs.identity import Identities
-    from onehead_avl.runs.look import look
-    from onehead_avl.runs.plan import record_in, require_same_run
-    from onehead_avl.system.device import choose_device
-    from onehead_avl.system.ranks import RANKS
-    from onehead_avl.system.threads import compute_with
-    from scenarios.reading import read_stream
+    with importing("torch and Avalanche"):
+        from onehead_avl.model.backbones import require_backbone
+        from onehead_avl.runs.baselines import BaselineCache
+        from onehead_avl.runs.compare import compare_strategies, run_and_keep
+        from onehead_avl.runs.identity import Identities
+        from onehead_avl.runs.look import look
+        from onehead_avl.runs.plan import record_in, require_same_run
+        from onehead_avl.system.device import choose_device
+        from onehead_avl.system.ranks import RANKS
+        from onehead_avl.system.threads import compute_with
+        from scenarios.reading import read_stream
 
     config = config.but(resume=config.resume or config.is_parallel)  # another process goes on with what one left
     compute_with(config.threads)

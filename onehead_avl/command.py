@@ -1,17 +1,20 @@
 """What the commands have in common: quiet third parties, and errors as one sentence with an exit status."""
 
 import argparse
+import gc
 import io
 import os
 import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 from onehead_avl.errors import OneHeadError
+from onehead_avl.system.memory import uncollected
 
 
 def run_command(command: Callable[[], None], stopped: str = "stopped: what was written so far is kept") -> int:
@@ -83,6 +86,22 @@ def add_kinds(parser: argparse.ArgumentParser) -> None:
 
 _NOISE = ("no QP solver found", "higher not found", "Avalanche is transitioning to strategy constructors")
 """How warnings begin that strategies say themselves, or that Avalanche gives of its own code."""
+
+
+@contextmanager
+def importing(what: str) -> Iterator[None]:
+    """Import what takes seconds: say so, keep third parties quiet, and have no garbage looked for, as there is none.
+
+    Args:
+        what: It is called.
+    """
+    print(f"loading {what}", file=sys.stderr)
+    quiet_third_parties()
+    first = "torch" not in sys.modules
+    with uncollected():
+        yield
+    if first:  # all of it stays, and need not be looked at again; in a process that has done more, there is garbage
+        gc.freeze()
 
 
 def quiet_third_parties() -> None:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from onehead_avl.command import add_weights, quiet_third_parties, run_command
+from onehead_avl.command import add_weights, importing, run_command
 from onehead_avl.errors import UsageError
 from onehead_avl.system.called import called
 from onehead_avl.system.device_names import DEVICES, wrong_device
@@ -48,9 +48,8 @@ def main() -> None:
             f"--data-root is for the streams that have a name, but {arguments.stream} says itself where its images are"
         )
 
-    print("loading torch", file=sys.stderr)
-    quiet_third_parties()
-    from onehead_avl.runs.offline import evaluate  # slow to import
+    with importing("torch"):
+        from onehead_avl.runs.offline import evaluate  # slow to import
 
     print(
         evaluate(

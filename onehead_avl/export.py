@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from onehead_avl.command import add_kinds, add_weights, quiet_third_parties, run_command
+from onehead_avl.command import add_kinds, add_weights, importing, run_command
 from onehead_avl.system.called import called
 
 
@@ -21,10 +21,9 @@ def main() -> None:
     )
     arguments = parser.parse_args()
 
-    print("loading torch", file=sys.stderr)
-    quiet_third_parties()
-    from onehead_avl.model.exported import export  # slow to import
-    from onehead_avl.model.saved import load_model
+    with importing("torch"):
+        from onehead_avl.model.exported import export  # slow to import
+        from onehead_avl.model.saved import load_model
 
     export(load_model(arguments.weights, arguments.kind, arguments.model), arguments.output)
     print(f"written to {arguments.output}, which says what the weights say")

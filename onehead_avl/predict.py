@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from onehead_avl.command import add_kinds, add_weights, quiet_third_parties, run_command
+from onehead_avl.command import add_kinds, add_weights, importing, run_command
 from onehead_avl.errors import UsageError
 from onehead_avl.system.called import called
 from onehead_avl.system.device_names import DEVICES, wrong_device
@@ -28,9 +28,8 @@ def main() -> None:
     if wrong := wrong_device(arguments.device):
         raise UsageError(*wrong)
 
-    print("loading torch", file=sys.stderr)
-    quiet_third_parties()
-    from onehead_avl.runs.predictions import write_predictions  # slow to import
+    with importing("torch"):
+        from onehead_avl.runs.predictions import write_predictions  # slow to import
 
     print(
         write_predictions(

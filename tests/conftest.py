@@ -1,6 +1,7 @@
 """Tiny data sets on disk, for any test that needs a data folder, and a run of the benchmark on them."""
 
 import contextlib
+import gc
 import importlib
 import io
 import json
@@ -41,6 +42,10 @@ DETECTION_OBJECTS = {
         [(18, 5, 5, 22, 14, 0), (3, 20, 2, 10, 8, 1)],
     ],
 }
+
+
+# Python looks for garbage more seldom: it takes longer the more is imported, and here that is nearly all there is.
+gc.set_threshold(50_000, 20, 50)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from onehead_avl.command import quiet_third_parties, run_command
+from onehead_avl.command import importing, run_command
 from onehead_avl.system.called import called
 
 
@@ -17,9 +17,8 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="of a run, or of a comparison")
     arguments = parser.parse_args()
 
-    print("loading torch", file=sys.stderr)
-    quiet_third_parties()
-    from onehead_avl.runs.reporting import write_report  # slow to import
+    with importing("torch"):
+        from onehead_avl.runs.reporting import write_report  # slow to import
 
     for folder in arguments.folders:
         print(f"written to {write_report(folder)}")

@@ -140,3 +140,22 @@ def test_a_command_begins_with_its_own_lines_alone(tmp_path):
     )  # fmt: skip
     assert shown.stderr == "loading torch and Avalanche\n"
     assert shown.stdout.startswith("The embedded data set: drawn scenes")
+
+
+def test_what_is_slow_to_import_is_announced_and_looked_at_for_garbage_once():
+    shown = python("""
+        import gc
+        from onehead_avl.command import importing
+        assert not gc.get_freeze_count()
+        with importing("torch"):
+            assert not gc.isenabled()
+            import torch
+        assert gc.isenabled()
+        frozen = gc.get_freeze_count()
+        assert frozen > 100_000
+        with importing("torch"):
+            import torchvision
+        print(gc.get_freeze_count() <= frozen)
+    """)
+    assert shown.stdout == "True\n"
+    assert shown.stderr == "loading torch\nloading torch\n"

@@ -5,6 +5,7 @@ once undisturbed, and once in processes that are killed: one at a random moment,
 writes a checkpoint, and so on in turn; then in one that ends by itself. A line of JSON is printed for each strategy.
 """
 
+import gc
 import json
 import math
 import os
@@ -141,6 +142,7 @@ if __name__ == "__main__":
     onehead_avl.runs.writing.save_figure = lambda figure, path: None
     onehead_avl.checkpoint.plugin.SHARE = math.inf
     COUNTS.update(train=8, val=2)
+    gc.freeze()  # a collector that looks at all that was imported copies its memory in every process
     chance = random.Random(" ".join(strategies))
     for strategy in strategies:
         try_strategy(ROOT, strategy, int(kills), chance)

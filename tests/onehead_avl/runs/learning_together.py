@@ -10,6 +10,7 @@ import torchvision
 
 from onehead_avl.runs.config import Config
 from onehead_avl.runs.preparation import prepare
+from onehead_avl.system.memory import keep_freed_memory
 from onehead_avl.system.ranks import RANKS
 from scenarios.drawn.embedded import COUNTS
 from scenarios.reading import read_stream
@@ -38,7 +39,7 @@ def learn(name, stream, folder):
         "--replay-size",
         "6",
         "--image-size",
-        "64",
+        "32",
         "--epochs",
         "1",
         "--order",
@@ -64,6 +65,7 @@ def learn(name, stream, folder):
 def main():
     """Print by how much of what was learned each strategy's weights differ, and whether they do between processes."""
     torch.set_num_threads(1)
+    keep_freed_memory()
     read = {}
 
     def stream(config):
