@@ -18,7 +18,7 @@ def final_rows(comparison: Comparison) -> list[list[str]]:
     rows = [[*_head(comparison), "seeds", *(measure.title for measure in measures), "of single task"]]
     for entry in comparison.entries:
         cells = [
-            _mean(entry.summary(measure, "final"), ".3f") + _mark(comparison.difference(entry, measure), measure)
+            _mean(entry.summary(measure, "final"), ".3f") + mark_of(comparison.difference(entry, measure), measure)
             for measure in measures
         ]
         rows.append([*_name(comparison, entry), _seeds(entry), *cells, _mean(entry.share_of_single_task(), ".3f")])
@@ -83,7 +83,7 @@ def markdown(comparison: Comparison) -> str:
         ("Just learned, and what was lost of it", drop_rows(comparison)),
         ("Cost", cost_rows(comparison)),
     )
-    parts = [f"## {title}\n\n{_markdown_table(rows)}" for title, rows in sections]
+    parts = [f"## {title}\n\n{markdown_table(rows)}" for title, rows in sections]
     return "\n\n".join(["# Comparison of strategies", *parts, notes(comparison)]) + "\n"
 
 
@@ -149,16 +149,18 @@ def _difference(difference: Difference | None, measure: Measure) -> str:
     if difference is None:
         return NOTHING
     ends = "" if difference.interval is None else f" ({' to '.join(f'{end:+.3f}' for end in difference.interval)})"
-    return f"{difference.mean:+.3f}{ends}{_mark(difference, measure)}"
+    return f"{difference.mean:+.3f}{ends}{mark_of(difference, measure)}"
 
 
-def _mark(difference: Difference | None, measure: Measure) -> str:
+def mark_of(difference: Difference | None, measure: Measure) -> str:
+    """``>`` after a space for a value that is better than the reference by more than chance, ``<`` if it is worse."""
     if difference is None or not difference.real:
         return ""
     return " >" if (difference.mean > 0) == measure.higher_is_better else " <"
 
 
-def _markdown_table(rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown, the first row a header; the first column to the left, the others to the right."""
     header, *body = rows
     ruled = [header, ["---"] + ["---:"] * (len(header) - 1), *body]
     return "\n".join(f"| {' | '.join(row)} |" for row in ruled)

@@ -1,0 +1,1 @@
+"""One table of all strategies that anybody can repeat."""

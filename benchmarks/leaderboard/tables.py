@@ -1,0 +1,105 @@
+"""The leaderboard's tables in documents: rows of the CSV file as Markdown, in the places that ask for them."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from benchmarks.leaderboard.rows import KEPT, Row
+from onehead_avl.report.comparison_table import markdown_table
+from onehead_avl.report.table import NOTHING, number
+
+_FEW = 3  # experiences of which a table shows how they were learned, too
+
+_PLACE = re.compile(r"(<!-- leaderboard: ([^>]*?) -->\n).*?(<!-- /leaderboard -->)", re.DOTALL)
+
+
+def filled(text: str, rows: Sequence[Row]) -> str:
+    """A document with each of its places filled.
+
+    A place begins with ``<!-- leaderboard: TABLE -->``, or ``<!-- leaderboard: TABLE STRATEGY... -->`` for some
+    strategies of a table alone, and ends with ``<!-- /leaderboard -->``.
+
+    Raises:
+        ValueError: A place names what no row is of.
+    """
+
+    def fill(place: re.Match) -> str:
+        begin, asked, end = place.groups()
+        return f"{begin}\n{table(asked, rows)}\n\n{end}"
+
+    return _PLACE.sub(fill, text)
+
+
+def places(text: str) -> list[str]:
+    """What the places of a document ask for."""
+    return [asked for _, asked, _ in _PLACE.findall(text)]
+
+
+def table(asked: str, rows: Sequence[Row]) -> str:
+    """The table that a place asks for, the highest average share of single-task performance first.
+
+    Raises:
+        ValueError: No row is of what is asked for.
+    """
+    name, *strategies = asked.split()
+    by_strategy: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        if row.table == name and row.primary:
+            by_strategy.setdefault(row.strategy, {})[row.metric] = row
+    if missing := [each for each in strategies if each not in by_strategy] or not by_strategy:
+        raise ValueError(f"a place for the leaderboard expects rows of {asked!r}, but there are none of {missing}")
+    shown = [by_strategy[each] for each in strategies] if strategies else _ranked(list(by_strategy.values()))
+    metrics = list(dict.fromkeys(metric for each in shown for metric in each))
+    header = ["strategy", "family", "seeds", *metrics, "of single task", "forgotten", "reproduced"]
+    header += ["training", "memory", "keeps", "rules"]
+    return markdown_table([header, *(_cells(each, metrics) for each in shown)])
+
+
+def _ranked(strategies: Sequence[Mapping[str, Row]]) -> list[Mapping[str, Row]]:
+    def share(of: Mapping[str, Row]) -> float:
+        found = next(iter(of.values())).share
+        return float("-inf") if found is None else found
+
+    return sorted(strategies, key=share, reverse=True)
+
+
+def _cells(of: Mapping[str, Row], metrics: Sequence[str]) -> list[str]:
+    any_row = next(iter(of.values()))
+    failed = f" ({any_row.failed} failed)" if any_row.failed else ""
+    return [
+        f"`{any_row.strategy}`",
+        any_row.family,
+        f"{any_row.seeds}{failed}",
+        *(_value(of[metric], learned=len(metrics) <= _FEW) if metric in of else NOTHING for metric in metrics),
+        _with_ends(any_row.share, any_row.share_low, any_row.share_high, ".2f"),
+        number(any_row.forgotten, "+.0%"),
+        _reproduced(of, metrics),
+        _scaled(any_row.seconds, 60, ".1f", "min"),
+        _scaled(any_row.peak_bytes, 2**20, ".0f", "MiB"),
+        _scaled(any_row.stored_bytes, 2**20, ".1f", "MiB"),
+        {"": NOTHING, KEPT: "yes"}.get(any_row.rules, "no"),
+    ]
+
+
+def _value(row: Row, *, learned: bool) -> str:
+    final = _with_ends(row.final, row.low, row.high, ".3f")
+    before = f"{number(row.learned, '.3f')} -> " if learned and row.learned != row.final else ""
+    return f"{before}{final}{row.mark and ' '}{row.mark}"
+
+
+def _with_ends(value: float | None, low: float | None, high: float | None, form: str) -> str:
+    ends = "" if low is None or high is None else f" ({format(low, form)} to {format(high, form)})"
+    return f"{number(value, form)}{ends}"
+
+
+def _reproduced(of: Mapping[str, Row], metrics: Sequence[str]) -> str:
+    """Whether all metrics were, and what they were with other seeds."""
+    rows = [of[metric] for metric in metrics if metric in of]
+    if any(row.again is None for row in rows):
+        return NOTHING
+    said = ["yes" if row.reproduced else NOTHING if row.reproduced is None else "no" for row in rows]
+    values = ", ".join(number(row.again, ".3f") for row in rows)
+    return f"{said[0] if len(set(said)) == 1 else ' '.join(said)}: {values}"
+
+
+def _scaled(value: float | None, unit: float, form: str, name: str) -> str:
+    return NOTHING if value is None else f"{format(value / unit, form)} {name}"

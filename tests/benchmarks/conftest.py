@@ -1,0 +1,3 @@
+"""Runs made by hand, as tests of the package have them."""
+
+from tests.onehead_avl.conftest import compared, failed, finished, record  # noqa: F401

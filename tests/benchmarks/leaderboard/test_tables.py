@@ -1,0 +1,57 @@
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.leaderboard.rows import Row
+from benchmarks.leaderboard.tables import filled, places, table
+
+ROW = Row(
+    table="small", strategy="naive", family="reference", metric="seg mIoU", primary=True, seeds=3, failed=0,
+    learned=0.4, final=0.1, low=0.05, high=0.15, mark="<", reference="replay", share=0.5, share_low=0.4, share_high=0.6,
+    forgotten=0.75, seconds=90.0, peak_bytes=3 * 2**20, stored_bytes=0.0, rules="kept", again=0.12, again_seeds=3,
+    reproduced=True, commit="abc1234", command="python -m onehead_avl.benchmark", environment="torch 2", digest="ff",
+)  # fmt: skip
+REPLAY = replace(ROW, strategy="replay", mark="", share=0.9, rules="drop", again=None, reproduced=None, learned=0.1)
+ALONE = replace(ROW, strategy="from-scratch", share=None, share_low=None, share_high=None, rules="", seeds=1, failed=2)
+SECOND = replace(ROW, metric="seg other", primary=False)
+ROWS = [ROW, SECOND, ALONE, REPLAY]
+TEXT = "Before.\n\n<!-- leaderboard: small -->\nold\n<!-- /leaderboard -->\n\nAfter.\n"
+
+
+def cells(line):
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_a_table_has_the_best_first_and_says_what_was_not_measured():
+    header, _, *body = map(cells, table("small", ROWS).splitlines())
+    assert header[:5] == ["strategy", "family", "seeds", "seg mIoU", "of single task"]
+    assert [row[0] for row in body] == ["`replay`", "`naive`", "`from-scratch`"]
+    replay, naive, alone = (dict(zip(header, row, strict=True)) for row in body)
+    assert naive["seg mIoU"] == "0.400 -> 0.100 (0.050 to 0.150) <"
+    assert replay["seg mIoU"] == "0.100 (0.050 to 0.150)"
+    assert (naive["of single task"], alone["of single task"]) == ("0.50 (0.40 to 0.60)", "-")
+    assert (naive["reproduced"], replay["reproduced"]) == ("yes: 0.120", "-")
+    assert (naive["rules"], replay["rules"], alone["rules"]) == ("yes", "no", "-")
+    assert (naive["seeds"], alone["seeds"]) == ("3", "1 (2 failed)")
+    assert [naive[name] for name in ("forgotten", "training", "memory", "keeps")] == [
+        *("+75%", "1.5 min", "3 MiB", "0.0 MiB"),
+    ]
+
+
+def test_some_strategies_stand_as_they_are_asked_for():
+    assert [cells(line)[0] for line in table("small naive replay", ROWS).splitlines()[2:]] == ["`naive`", "`replay`"]
+
+
+def test_a_document_is_filled_and_the_same_again():
+    once = filled(TEXT, ROWS)
+    assert "old" not in once
+    assert once.startswith("Before.\n\n<!-- leaderboard: small -->\n\n| strategy |")
+    assert once.endswith("|\n\n<!-- /leaderboard -->\n\nAfter.\n")
+    assert filled(once, ROWS) == once
+    assert places(once) == ["small"]
+
+
+@pytest.mark.parametrize("asked", ["other", "small naive ewc"])
+def test_a_place_for_what_is_not_there_is_refused(asked):
+    with pytest.raises(ValueError, match="expects rows of"):
+        table(asked, ROWS)
