@@ -293,6 +293,15 @@ def trained(train, tmp_path_factory) -> tuple[Path, Answer]:
     return folder, answer
 
 
+@pytest.fixture(scope="session")
+def compared(train, tmp_path_factory) -> tuple[Path, Answer]:
+    """A finished comparison of naive and replay with the seeds 0 and 1 on the mini data, and what it printed."""
+    folder = tmp_path_factory.mktemp("compared") / "runs"
+    answer = train(folder, "--strategy", "naive", "replay", "--seeds", "0", "1")
+    assert answer.status == 0, answer.err
+    return folder, answer
+
+
 @pytest.fixture
 def few_drawn(monkeypatch) -> None:
     """Make the embedded data set small: ten images for each split, in which every class is the main one once."""

@@ -1,3 +1,3 @@
 """Runs made by hand, as tests of the package have them."""
 
-from tests.onehead_avl.conftest import compared, failed, finished, record  # noqa: F401
+from tests.onehead_avl.conftest import failed, finished, record  # noqa: F401

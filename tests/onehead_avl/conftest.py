@@ -3,8 +3,6 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -124,12 +122,3 @@ def finished(record) -> Callable[..., Run]:
 def failed() -> Callable[..., Run]:
     """Make a run that failed."""
     return lambda strategy, seed, order=CANONICAL, reason="it broke": Run(strategy, order, seed, None, reason)
-
-
-@pytest.fixture(scope="session")
-def compared(train, tmp_path_factory) -> tuple[Path, Any]:
-    """A finished comparison of naive and replay with the seeds 0 and 1 on the mini data, and what it printed."""
-    folder = tmp_path_factory.mktemp("compared") / "runs"
-    answer = train(folder, "--strategy", "naive", "replay", "--seeds", "0", "1")
-    assert answer.status == 0, answer.err
-    return folder, answer

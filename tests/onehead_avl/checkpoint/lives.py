@@ -20,6 +20,9 @@ import onehead_avl.checkpoint.plugin
 import onehead_avl.runs.run
 import onehead_avl.runs.summary
 import onehead_avl.runs.writing
+import strategies.methods  # imported once, before all forks
+from onehead_avl.kinds import KINDS
+from onehead_avl.kinds.kind import kind_of
 from onehead_avl.runs.config import Config
 from onehead_avl.runs.identity import Identities
 from scenarios.drawn.embedded import COUNTS
@@ -142,6 +145,8 @@ if __name__ == "__main__":
     onehead_avl.runs.writing.save_figure = lambda figure, path: None
     onehead_avl.checkpoint.plugin.SHARE = math.inf
     COUNTS.update(train=8, val=2)
+    for kind in KINDS:
+        kind_of(kind)
     gc.freeze()  # a collector that looks at all that was imported copies its memory in every process
     chance = random.Random(" ".join(strategies))
     for strategy in strategies:

@@ -1,6 +1,7 @@
 """The command as a user interrupts and continues it; see ``test_interruption.py`` for many more interruptions."""
 
 import json
+import shutil
 import signal
 from types import SimpleNamespace
 
@@ -60,6 +61,22 @@ def command(invoke, monkeypatch, tmp_path):
     return command
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """Where the run of ``whole`` is kept."""
+    return tmp_path_factory.mktemp("undisturbed") / "run"
+
+
+@pytest.fixture
+def whole(command, undisturbed, tmp_path):
+    """A run that nothing interrupted, made once for all tests: in the folder ``whole``."""
+    if undisturbed.exists():
+        shutil.copytree(undisturbed, tmp_path / "whole" / "run")
+    else:
+        assert command("whole").status == 0
+        shutil.copytree(tmp_path / "whole" / "run", undisturbed)
+
+
 @pytest.fixture
 def stop_after(monkeypatch):
     """Have a signal arrive after so many training steps."""
@@ -99,8 +116,7 @@ def differences(tmp_path, *places):
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_stopped_run_says_how_to_continue_and_continues(command, stop_after, tmp_path, number, status):
-    assert command("whole").status == 0
+def test_a_stopped_run_says_how_to_continue_and_continues(command, whole, stop_after, tmp_path, number, status):
     stop_after(7, number)
     answer = command("stopped")
     assert answer.status == status
@@ -115,8 +131,9 @@ def test_a_stopped_run_says_how_to_continue_and_continues(command, stop_after, t
 
 
 @pytest.mark.parametrize("arrives", ["before the epoch", "in the epoch"])
-def test_a_run_that_is_stopped_before_the_first_step_of_an_epoch_continues(command, monkeypatch, tmp_path, arrives):
-    assert command("whole").status == 0
+def test_a_run_that_is_stopped_before_the_first_step_of_an_epoch_continues(
+    command, whole, monkeypatch, tmp_path, arrives
+):
     begin, left = plugin.Checkpoints.before_training_epoch, [3]
 
     def before(self, strategy, **kwargs):
@@ -181,8 +198,7 @@ def test_a_run_that_has_learned_all_keeps_as_much_if_it_is_interrupted_then(comm
 
 
 @pytest.mark.parametrize("steps", [3, 7])
-def test_what_the_untrained_network_scored_is_known_after_an_interruption(command, stop_after, tmp_path, steps):
-    assert command("whole").status == 0
+def test_what_the_untrained_network_scored_is_known_after_an_interruption(command, whole, stop_after, tmp_path, steps):
     wanted = results(tmp_path / "whole" / "run")["untrained"]
     assert list(wanted) == ["seg", "det", "cls"]
     assert wanted["seg"]["mIoU"] > 0
@@ -200,8 +216,7 @@ def test_what_the_untrained_network_scored_is_not_measured_by_a_trained_one(comm
 
 
 @pytest.mark.parametrize("damaged", [["latest"], ["latest", "previous"], ["stage0"], ["latest", "previous", "stage0"]])
-def test_damaged_checkpoints_are_passed_over_and_named(command, stop_after, tmp_path, damaged):
-    assert command("whole").status == 0
+def test_damaged_checkpoints_are_passed_over_and_named(command, whole, stop_after, tmp_path, damaged):
     stop_after(7)
     assert command("stopped").status == 143
     folder = tmp_path / "stopped" / "run" / "checkpoints"
@@ -258,8 +273,7 @@ def test_resume_of_what_never_began_begins(command):
     assert "anew" not in answer.err
 
 
-def test_a_disk_that_is_full_ends_the_run_with_a_sentence_and_it_continues(command, tmp_path, monkeypatch):
-    assert command("whole").status == 0
+def test_a_disk_that_is_full_ends_the_run_with_a_sentence_and_it_continues(command, whole, tmp_path, monkeypatch):
     sizes = plugin.LogFiles.sizes
     left = [6]
 
@@ -321,8 +335,7 @@ def test_other_data_or_another_program_cannot_continue_a_run(command, stop_after
     assert "the program changed since; repeat the same command" in answer.err
 
 
-def test_log_files_that_lost_lines_are_noticed(command, stop_after, tmp_path):
-    assert command("whole").status == 0
+def test_log_files_that_lost_lines_are_noticed(command, whole, stop_after, tmp_path):
     stop_after(7)
     assert command("stopped").status == 143
     log = tmp_path / "stopped" / "run" / "log.txt"
