@@ -93,7 +93,7 @@ def importing(what: str) -> Iterator[None]:
     """Import what takes seconds: say so, keep third parties quiet, and have no garbage looked for, as there is none.
 
     Args:
-        what: It is called.
+        what: What is imported, for the line that says so.
     """
     print(f"loading {what}", file=sys.stderr)
     quiet_third_parties()

@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.leaderboard", description=__doc__)
     parser.add_argument("results", type=Path, help="folder that holds the runs")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
-    parser.add_argument("--only", nargs="+", metavar="TABLE", help="run what these tables lack, and no other")
+    parser.add_argument("--only", nargs="+", metavar="TABLE", help="run what these lack, and write nothing")
     parser.add_argument("--no-run", action="store_true", help="write what is there")
     arguments = parser.parse_args()
     tables = read_list()
@@ -42,7 +42,8 @@ def main() -> None:
     for table in [] if arguments.no_run else tables:
         if arguments.only is None or table.name in arguments.only:
             _run(table, arguments.results, arguments.jobs)
-    write(tables, arguments.results, commit)
+    if arguments.only is None:
+        write(tables, arguments.results, commit)
 
 
 def committed() -> str:

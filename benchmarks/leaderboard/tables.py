@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from benchmarks.leaderboard.rows import KEPT, Row
+from onehead_avl.errors import UsageError
 from onehead_avl.report.comparison_table import markdown_table
 from onehead_avl.report.table import NOTHING, number
 
@@ -19,7 +20,7 @@ def filled(text: str, rows: Sequence[Row]) -> str:
     strategies of a table alone, and ends with ``<!-- /leaderboard -->``.
 
     Raises:
-        ValueError: A place names what no row is of.
+        UsageError: A place names what no row is of.
     """
 
     def fill(place: re.Match) -> str:
@@ -38,15 +39,17 @@ def table(asked: str, rows: Sequence[Row]) -> str:
     """The table that a place asks for, the highest average share of single-task performance first.
 
     Raises:
-        ValueError: No row is of what is asked for.
+        UsageError: No row is of what is asked for.
     """
     name, *strategies = asked.split()
     by_strategy: dict[str, dict[str, Row]] = {}
     for row in rows:
         if row.table == name and row.primary:
             by_strategy.setdefault(row.strategy, {})[row.metric] = row
-    if missing := [each for each in strategies if each not in by_strategy] or not by_strategy:
-        raise ValueError(f"a place for the leaderboard expects rows of {asked!r}, but there are none of {missing}")
+    missing = [each for each in strategies if each not in by_strategy]
+    if missing or not by_strategy:
+        named = ", ".join(missing or [name])
+        raise UsageError(f"a place for {asked} expects rows of {named}, but there are none; run them, or remove it")
     shown = [by_strategy[each] for each in strategies] if strategies else _ranked(list(by_strategy.values()))
     metrics = list(dict.fromkeys(metric for each in shown for metric in each))
     header = ["strategy", "family", "seeds", *metrics, "of single task", "forgotten", "reproduced"]

@@ -346,8 +346,8 @@ class _Decoder:
                 raise Unsavable(f"{path}: expected a {name}, found {_called(found)}")
         self._keep(number, found)
         old = vars(found)
-        of: type = type(found)
-        unsaved = {key: old[key] for key in _unsaved(of) if key in old}
+        made_of: type = type(found)
+        unsaved = {key: old[key] for key in _unsaved(made_of) if key in old}
         new = {key: self.value(each, old.get(key, _NOTHING), f"{path}.{key}") for key, each in held.items()}
         old.clear()
         old.update(new | unsaved)

@@ -153,14 +153,14 @@ def _difference(difference: Difference | None, measure: Measure) -> str:
 
 
 def mark_of(difference: Difference | None, measure: Measure) -> str:
-    """``>`` after a space for a value that is better than the reference by more than chance, ``<`` if it is worse."""
+    """Mark a value that is better than the reference by more than chance with `` >``, one that is worse with `` <``."""
     if difference is None or not difference.real:
         return ""
     return " >" if (difference.mean > 0) == measure.higher_is_better else " <"
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown, the first row a header; the first column to the left, the others to the right."""
+    """Lay rows out in Markdown, the first one a header; the first column to the left, the others to the right."""
     header, *body = rows
     ruled = [header, ["---"] + ["---:"] * (len(header) - 1), *body]
     return "\n".join(f"| {' | '.join(row)} |" for row in ruled)

@@ -4,6 +4,7 @@ import pytest
 
 from benchmarks.leaderboard.rows import Row
 from benchmarks.leaderboard.tables import filled, places, table
+from onehead_avl.errors import UsageError
 
 ROW = Row(
     table="small", strategy="naive", family="reference", metric="seg mIoU", primary=True, seeds=3, failed=0,
@@ -51,7 +52,7 @@ def test_a_document_is_filled_and_the_same_again():
     assert places(once) == ["small"]
 
 
-@pytest.mark.parametrize("asked", ["other", "small naive ewc"])
-def test_a_place_for_what_is_not_there_is_refused(asked):
-    with pytest.raises(ValueError, match="expects rows of"):
+@pytest.mark.parametrize(("asked", "missing"), [("other", "other"), ("small naive ewc", "ewc")])
+def test_a_place_for_what_is_not_there_is_refused(asked, missing):
+    with pytest.raises(UsageError, match=f"a place for {asked} expects rows of {missing}, but there are none"):
         table(asked, ROWS)
