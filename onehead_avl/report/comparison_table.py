@@ -153,7 +153,7 @@ def _difference(difference: Difference | None, measure: Measure) -> str:
 
 
 def mark_of(difference: Difference | None, measure: Measure) -> str:
-    """Mark a value that is better than the reference by more than chance with `` >``, one that is worse with `` <``."""
+    """Mark a value that is better than the reference by more than chance by ``>``, and one that is worse by ``<``."""
     if difference is None or not difference.real:
         return ""
     return " >" if (difference.mean > 0) == measure.higher_is_better else " <"
