@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from onehead_avl.errors import OneHeadError
-from onehead_avl.system.memory import uncollected
+from onehead_avl.system.collector import collector_paused
 
 
 def run_command(command: Callable[[], None], stopped: str = "stopped: what was written so far is kept") -> int:
@@ -98,7 +98,7 @@ def importing(what: str) -> Iterator[None]:
     print(f"loading {what}", file=sys.stderr)
     quiet_third_parties()
     first = "torch" not in sys.modules
-    with uncollected():
+    with collector_paused():
         yield
     if first:  # all of it stays, and need not be looked at again; in a process that has done more, there is garbage
         gc.freeze()

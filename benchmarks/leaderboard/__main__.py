@@ -31,8 +31,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.leaderboard", description=__doc__)
     parser.add_argument("results", type=Path, help="folder that holds the runs")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
-    parser.add_argument("--only", nargs="+", metavar="TABLE", help="run what these lack, and write nothing")
-    parser.add_argument("--no-run", action="store_true", help="write what is there")
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument("--only", nargs="+", metavar="TABLE", help="run what these lack, and write nothing")
+    one.add_argument("--no-run", action="store_true", help="write what is there")
     arguments = parser.parse_args()
     tables = read_list()
     names = [each.name for each in tables]

@@ -52,7 +52,7 @@ class Table:
             results: The folder of all tables.
             jobs: How many runs are done at a time.
         """
-        beside = ("--jobs", str(jobs)) if jobs > 1 else ()
+        beside = ("--jobs", str(jobs)) if jobs != 1 else ()
         return [
             (*self.options, *_asked(some), "--output", str(results / f"{self.name}{ends}"), *beside)
             for ends, each in (("", self.runs), (AGAIN, self.again))

@@ -25,7 +25,7 @@ from onehead_avl.checkpoint.logfiles import LogFiles, hold
 from onehead_avl.checkpoint.store import LATEST, Damaged, Store
 from onehead_avl.errors import Stopped, UsageError
 from onehead_avl.evaluation.outcomes import Scores, Stage
-from onehead_avl.system.memory import uncollected
+from onehead_avl.system.collector import collector_paused
 from onehead_avl.system.randomness import random_state, set_random_state
 from onehead_avl.system.stopping import STOP
 
@@ -194,7 +194,7 @@ class Checkpoints(SupervisedPlugin):
             return
         start = time.perf_counter()
         try:
-            with uncollected():  # a table of thousands of rows, for which it would look at everything there is
+            with collector_paused():  # a table of thousands of rows, for which it would look at everything there is
                 self._write(strategy, name, ended=ended)
         except Unsavable as error:
             print(f"note: this run cannot be resumed if it is interrupted: {error}", file=sys.stderr)

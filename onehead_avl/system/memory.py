@@ -1,10 +1,8 @@
 """How much memory is free, and what becomes of memory that is freed. Importing it is cheap: no torch."""
 
 import ctypes
-import gc
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -28,18 +26,6 @@ def free_bytes() -> int:
         taken = int((_GROUPS / "memory.current").read_text())
         free.append(most - taken + counts["inactive_file"])  # which is given back when it is asked for
     return max(min(free), 0)
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Have Python look for no circles of garbage meanwhile, which takes as long as there are objects."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def keep_freed_memory() -> bool:

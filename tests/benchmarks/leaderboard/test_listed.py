@@ -21,6 +21,7 @@ def test_a_table_is_some_commands_and_others_with_other_seeds():
     assert second == (*common, "naive", "--seeds", "2", "--output", "results/small", "--jobs", "2")
     assert again == (*common, "ewc", "--seeds", "7", "--output", "results/small-again", "--jobs", "2")
     assert "--jobs" not in TABLE.commands(Path("results"), jobs=1)[0]
+    assert TABLE.commands(Path("results"), jobs=0)[0][-2:] == ("--jobs", "0")  # which the benchmark refuses
 
 
 def test_a_row_has_a_command_and_a_family():

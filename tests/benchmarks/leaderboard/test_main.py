@@ -1,4 +1,7 @@
 import shutil
+import subprocess
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -57,6 +60,7 @@ def test_a_table_without_results_is_refused(root, tmp_path):
     [
         (("results", "--only", "other"), "--only expects some of embedded, split6, mini, got other"),
         (("results", "--no-run"), "expects the runs of embedded, found none"),
+        (("results", "--no-run", "--only", "mini"), "not allowed with argument"),
     ],
 )
 def test_what_cannot_be_done_is_said(invoke, monkeypatch, tmp_path, words, fragment):
@@ -65,6 +69,49 @@ def test_what_cannot_be_done_is_said(invoke, monkeypatch, tmp_path, words, fragm
     answer = invoke(command.main, *words)
     assert (answer.status, answer.out) == (2, "")
     assert fragment in answer.err
+
+
+def test_the_commit_is_the_last_one_of_the_program_and_the_program_is_as_committed(tmp_path, monkeypatch):
+    def git(*words):
+        author = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+        subprocess.run(["git", *author, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    monkeypatch.setattr(command, "ROOT", tmp_path)
+    with pytest.raises(UsageError, match="expected a clone of the project's repository"):
+        command.committed()
+    for package in command.PROJECT:
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "code.py").write_text("1\n")
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "the program")
+    first = command.committed()
+    (tmp_path / "README.md").write_text("Text.\n")
+    git("add", ".")
+    git("commit", "-m", "a text")
+    assert command.committed() == first
+    (tmp_path / "strategies" / "code.py").write_text("2\n")
+    with pytest.raises(UsageError, match=r"as it was committed.*strategies/code\.py"):
+        command.committed()
+
+
+@pytest.mark.parametrize(("statuses", "ended"), [((0, 1, 0), None), ((0, 130), 130), ((2,), 2)])
+def test_a_table_is_run_to_its_end_unless_it_is_stopped_or_refused(monkeypatch, tmp_path, statuses, ended):
+    left, asked = list(statuses), []
+
+    def run(words, check):
+        asked.append(words[3:])
+        return SimpleNamespace(returncode=left.pop(0))
+
+    monkeypatch.setattr(command.subprocess, "run", run)
+    three = replace(TABLE, runs=TABLE.runs * 2, again=TABLE.runs)
+    if ended is None:
+        command._run(three, tmp_path, 2)
+    else:
+        with pytest.raises(SystemExit) as left_with:
+            command._run(three, tmp_path, 2)
+        assert left_with.value.code == ended
+    assert asked == [list(each) for each in three.commands(tmp_path, 2)][: len(statuses)]
 
 
 def test_every_table_of_the_documents_is_what_the_file_says():

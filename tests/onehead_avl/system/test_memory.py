@@ -1,15 +1,13 @@
-import gc
 import os
 import subprocess
 import sys
-from contextlib import suppress
 from textwrap import dedent
 
 import psutil
 import pytest
 
 from onehead_avl.system import memory
-from onehead_avl.system.memory import free_bytes, keep_freed_memory, uncollected
+from onehead_avl.system.memory import free_bytes, keep_freed_memory
 
 
 @pytest.fixture
@@ -94,16 +92,3 @@ def test_another_c_library_is_told_nothing(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
     assert not keep_freed_memory()
-
-
-@pytest.mark.parametrize("before", [True, False])
-def test_garbage_is_collected_afterwards_as_it_was_before(before):
-    was = gc.isenabled()
-    (gc.enable if before else gc.disable)()
-    try:
-        with suppress(ZeroDivisionError), uncollected():
-            assert not gc.isenabled()
-            1 / 0  # noqa: B018  the state comes back whatever happens
-        assert gc.isenabled() == before
-    finally:
-        (gc.enable if was else gc.disable)()
