@@ -43,6 +43,13 @@ def test_results_become_a_file_pictures_and_tables(root, results):
         assert filled(text, rows) == text
 
 
+def test_runs_with_other_seeds_fill_what_is_reproduced(root, results):
+    shutil.copytree(results / "small" / "naive_seg-det-cls_seed1", results / "small-again" / "naive_seg-det-cls_seed1")
+    command.write([TABLE], results, "abc1234", root)
+    rows = from_csv((root / "docs" / "leaderboard.csv").read_text())
+    assert {row.strategy: row.again_seeds for row in rows} == {"from-scratch": 0, "naive": 1, "replay": 0}
+
+
 def test_results_of_another_program_are_refused(root, results, monkeypatch):
     monkeypatch.setattr(command, "digest_of_code", lambda: "another")
     with pytest.raises(UsageError, match="was run with another program"):
