@@ -36,7 +36,9 @@ def places(text: str) -> list[str]:
 
 
 def table(asked: str, rows: Sequence[Row]) -> str:
-    """The table that a place asks for, the highest average share of single-task performance first.
+    """The table that a place asks for, the highest average share of single-task performance first, and what runs it.
+
+    A column in which no row has a value is left out.
 
     Raises:
         UsageError: No row is of what is asked for.
@@ -54,19 +56,39 @@ def table(asked: str, rows: Sequence[Row]) -> str:
     metrics = list(dict.fromkeys(metric for each in shown for metric in each))
     header = ["strategy", "family", "seeds", *metrics, "of single task", "forgotten", "reproduced"]
     header += ["training", "memory", "keeps", "rules"]
-    return markdown_table([header, *(_cells(each, metrics) for each in shown)])
+    columns = zip(header, *(_cells(each, metrics) for each in shown), strict=True)
+    rows_of_cells = zip(*(each for each in columns if set(each[1:]) != {NOTHING}), strict=True)
+    return f"{markdown_table([list(each) for each in rows_of_cells])}\n\n{_origin([_any(each) for each in shown])}"
+
+
+def _origin(rows: Sequence[Row]) -> str:
+    """The command of each row, and the program and the versions that all were run with."""
+    commands: dict[str, list[str]] = {}
+    for row in rows:
+        general = row.command.replace(f"--strategy {row.strategy} ", "--strategy STRATEGY ")
+        commands.setdefault(general, []).append(f"`{row.strategy}`")
+    of = [f" ({', '.join(names)})" if len(commands) > 1 else "" for names in commands.values()]
+    said = "; ".join(f"`{command}`{names}" for command, names in zip(commands, of, strict=True))
+    commits = ", ".join(dict.fromkeys(row.commit for row in rows))
+    environments = "; ".join(dict.fromkeys(row.environment for row in rows))
+    return f"{said}. Commit {commits}; {environments}."
+
+
+def _any(of: Mapping[str, Row]) -> Row:
+    """One of a strategy's rows, for what all of them have in common."""
+    return next(iter(of.values()))
 
 
 def _ranked(strategies: Sequence[Mapping[str, Row]]) -> list[Mapping[str, Row]]:
     def share(of: Mapping[str, Row]) -> float:
-        found = next(iter(of.values())).share
+        found = _any(of).share
         return float("-inf") if found is None else found
 
     return sorted(strategies, key=share, reverse=True)
 
 
 def _cells(of: Mapping[str, Row], metrics: Sequence[str]) -> list[str]:
-    any_row = next(iter(of.values()))
+    any_row = _any(of)
     failed = f" ({any_row.failed} failed)" if any_row.failed else ""
     return [
         f"`{any_row.strategy}`",

@@ -10,11 +10,16 @@ ROW = Row(
     table="small", strategy="naive", family="reference", metric="seg mIoU", primary=True, seeds=3, failed=0,
     learned=0.4, final=0.1, low=0.05, high=0.15, mark="<", reference="replay", share=0.5, share_low=0.4, share_high=0.6,
     forgotten=0.75, seconds=90.0, peak_bytes=3 * 2**20, stored_bytes=0.0, rules="kept", again=0.12, again_seeds=3,
-    reproduced=True, commit="abc1234", command="python -m onehead_avl.benchmark", environment="torch 2", digest="ff",
+    reproduced=True, commit="abc1234", command="python -m one --strategy naive --seeds 0", environment="torch 2",
+    digest="ff",
 )  # fmt: skip
-REPLAY = replace(ROW, strategy="replay", mark="", share=0.9, rules="drop", again=None, reproduced=None, learned=0.1)
+REPLAY = replace(
+    ROW, strategy="replay", mark="", share=0.9, rules="drop", again=None, reproduced=None, learned=0.1,
+    command="python -m one --strategy replay --seeds 0",
+)  # fmt: skip
 ALONE = replace(ROW, strategy="from-scratch", share=None, share_low=None, share_high=None, rules="", seeds=1, failed=2)
 SECOND = replace(ROW, metric="seg other", primary=False)
+ALONE = replace(ALONE, command="python -m one --strategy from-scratch --seeds 0 1 2")
 ROWS = [ROW, SECOND, ALONE, REPLAY]
 TEXT = "Before.\n\n<!-- leaderboard: small -->\nold\n<!-- /leaderboard -->\n\nAfter.\n"
 
@@ -23,8 +28,12 @@ def cells(line):
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
+def lines(text):
+    return [line for line in text.splitlines() if line.startswith("|")]
+
+
 def test_a_table_has_the_best_first_and_says_what_was_not_measured():
-    header, _, *body = map(cells, table("small", ROWS).splitlines())
+    header, _, *body = map(cells, lines(table("small", ROWS)))
     assert header[:5] == ["strategy", "family", "seeds", "seg mIoU", "of single task"]
     assert [row[0] for row in body] == ["`replay`", "`naive`", "`from-scratch`"]
     replay, naive, alone = (dict(zip(header, row, strict=True)) for row in body)
@@ -40,14 +49,31 @@ def test_a_table_has_the_best_first_and_says_what_was_not_measured():
 
 
 def test_some_strategies_stand_as_they_are_asked_for():
-    assert [cells(line)[0] for line in table("small naive replay", ROWS).splitlines()[2:]] == ["`naive`", "`replay`"]
+    assert [cells(line)[0] for line in lines(table("small naive replay", ROWS))[2:]] == ["`naive`", "`replay`"]
+
+
+def test_a_column_of_which_nothing_was_measured_is_left_out():
+    header, _, body = map(cells, lines(table("small replay", ROWS)))
+    assert "reproduced" not in header
+    assert (len(body), header[-5:]) == (len(header), ["forgotten", "training", "memory", "keeps", "rules"])
+
+
+def test_a_table_says_what_runs_each_row():
+    assert table("small replay naive", ROWS).splitlines()[-1] == (
+        "`python -m one --strategy STRATEGY --seeds 0`. Commit abc1234; torch 2."
+    )
+    rows = [*ROWS, replace(ROW, strategy="ewc", commit="def")]
+    assert table("small", rows).splitlines()[-1] == (
+        "`python -m one --strategy STRATEGY --seeds 0` (`replay`, `naive`); `python -m one --strategy naive --seeds 0` "
+        "(`ewc`); `python -m one --strategy STRATEGY --seeds 0 1 2` (`from-scratch`). Commit abc1234, def; torch 2."
+    )
 
 
 def test_a_document_is_filled_and_the_same_again():
     once = filled(TEXT, ROWS)
     assert "old" not in once
     assert once.startswith("Before.\n\n<!-- leaderboard: small -->\n\n| strategy |")
-    assert once.endswith("|\n\n<!-- /leaderboard -->\n\nAfter.\n")
+    assert once.endswith(" torch 2.\n\n<!-- /leaderboard -->\n\nAfter.\n")
     assert filled(once, ROWS) == once
     assert places(once) == ["small"]
 
