@@ -21,6 +21,8 @@ from onehead_avl.report.comparison_table import mark_of
 KEPT = "kept"
 """What stands for a challenge whose rules are all kept."""
 
+_DIGITS = 16  # of a checksum, which is not there against anybody's will
+
 
 @dataclass(frozen=True)
 class Row:
@@ -54,6 +56,7 @@ class Row:
         commit: The program that it was run with.
         command: What runs it.
         environment: The versions that it was run with, and the device.
+        data: A checksum of the images and annotations, the same for the same ones.
         digest: Of every value that its runs measured, the same if it is run again on the same machine.
     """
 
@@ -84,6 +87,7 @@ class Row:
     commit: str
     command: str
     environment: str
+    data: str
     digest: str
 
 
@@ -137,6 +141,7 @@ def _row(table: Table, comparison: Comparison, entry: Entry, measure: Measure, a
         commit=commit,
         command=table.command(entry.strategy, [run.seed for run in entry.runs]),
         environment=", ".join(dict.fromkeys(_environment(record) for record in entry.records)),
+        data=_data(entry.records),
         digest=_digest(entry.records),
     )
 
@@ -213,9 +218,14 @@ def _environment(record: Record) -> str:
     return ", ".join(f"{name} {value}" for name, value in record.environment.items())
 
 
+def _data(records: Sequence[Record]) -> str:
+    checksums = [str(record.depends_on.get("the data", ""))[:_DIGITS] for record in records]
+    return ", ".join(dict.fromkeys(checksums))
+
+
 def _digest(records: Sequence[Record]) -> str:
     scores = [[stage.scores for stage in record.stages] for record in records]
-    return hashlib.sha256(json.dumps(scores, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(scores, sort_keys=True).encode()).hexdigest()[:_DIGITS]
 
 
 def _entry(comparison: Comparison | None, strategy: str) -> Entry | None:

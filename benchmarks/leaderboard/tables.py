@@ -38,7 +38,7 @@ def places(text: str) -> list[str]:
 def table(asked: str, rows: Sequence[Row]) -> str:
     """The table that a place asks for, the highest average share of single-task performance first, and what runs it.
 
-    A column in which no row has a value is left out.
+    A column in which no row has a value is left out. The versions are told by whole tables alone.
 
     Raises:
         UsageError: No row is of what is asked for.
@@ -58,11 +58,12 @@ def table(asked: str, rows: Sequence[Row]) -> str:
     header += ["training", "memory", "keeps", "rules"]
     columns = zip(header, *(_cells(each, metrics) for each in shown), strict=True)
     rows_of_cells = zip(*(each for each in columns if set(each[1:]) != {NOTHING}), strict=True)
-    return f"{markdown_table([list(each) for each in rows_of_cells])}\n\n{_origin([_any(each) for each in shown])}"
+    origin = _origin([_any(each) for each in shown], versions=not strategies)
+    return f"{markdown_table([list(each) for each in rows_of_cells])}\n\n{origin}"
 
 
-def _origin(rows: Sequence[Row]) -> str:
-    """The command of each row, and the program and the versions that all were run with."""
+def _origin(rows: Sequence[Row], *, versions: bool) -> str:
+    """The command of each row, and the program that all were run with."""
     commands: dict[str, list[str]] = {}
     for row in rows:
         general = row.command.replace(f"--strategy {row.strategy} ", "--strategy STRATEGY ")
@@ -70,8 +71,8 @@ def _origin(rows: Sequence[Row]) -> str:
     of = [f" ({', '.join(names)})" if len(commands) > 1 else "" for names in commands.values()]
     said = "; ".join(f"`{command}`{names}" for command, names in zip(commands, of, strict=True))
     commits = ", ".join(dict.fromkeys(row.commit for row in rows))
-    environments = "; ".join(dict.fromkeys(row.environment for row in rows))
-    return f"{said}. Commit {commits}; {environments}."
+    environments = "".join(dict.fromkeys(f"; {row.environment}" for row in rows)) if versions else ""
+    return f"{said}. Commit {commits}{environments}."
 
 
 def _any(of: Mapping[str, Row]) -> Row:

@@ -1,3 +1,4 @@
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -35,6 +36,8 @@ def test_results_become_a_file_pictures_and_tables(root, results):
     assert list(dict.fromkeys(row.strategy for row in rows)) == ["from-scratch", "naive", "replay"]
     assert {row.seeds for row in rows} == {2}
     assert {row.commit for row in rows} == {"abc1234"}
+    (data,) = {row.data for row in rows}
+    assert re.fullmatch("[0-9a-f]{16}", data)
     with Image.open(root / "docs" / "leaderboard-small.webp") as picture:
         assert picture.format == "WEBP"
     for name in ("README.md", "docs/page.md"):

@@ -11,7 +11,7 @@ ROW = Row(
     learned=0.4, final=0.1, low=0.05, high=0.15, mark="<", reference="replay", share=0.5, share_low=0.4, share_high=0.6,
     forgotten=0.75, seconds=90.0, peak_bytes=3 * 2**20, stored_bytes=0.0, rules="kept", again=0.12, again_seeds=3,
     reproduced=True, commit="abc1234", command="python -m one --strategy naive --seeds 0", environment="torch 2",
-    digest="ff",
+    data="dd", digest="ff",
 )  # fmt: skip
 REPLAY = replace(
     ROW, strategy="replay", mark="", share=0.9, rules="drop", again=None, reproduced=None, learned=0.1,
@@ -60,7 +60,7 @@ def test_a_column_of_which_nothing_was_measured_is_left_out():
 
 def test_a_table_says_what_runs_each_row():
     assert table("small replay naive", ROWS).splitlines()[-1] == (
-        "`python -m one --strategy STRATEGY --seeds 0`. Commit abc1234; torch 2."
+        "`python -m one --strategy STRATEGY --seeds 0`. Commit abc1234."
     )
     rows = [*ROWS, replace(ROW, strategy="ewc", commit="def")]
     assert table("small", rows).splitlines()[-1] == (
