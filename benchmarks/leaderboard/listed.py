@@ -36,6 +36,7 @@ class Table:
         runs: What is run.
         again: What is run anew with other seeds.
         families: What kind of method each strategy is.
+        orders: Whether the experiences are learned in each order.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Table:
     runs: tuple[Some, ...]
     again: tuple[Some, ...]
     families: Mapping[str, str]
+    orders: bool = False
 
     def commands(self, results: Path, jobs: int) -> list[tuple[str, ...]]:
         """The options of each command of the benchmark that does what is missing.
@@ -52,16 +54,18 @@ class Table:
             results: The folder of all tables.
             jobs: How many runs are done at a time.
         """
+        order = ("--order", "all") if self.orders else ()
         beside = ("--jobs", str(jobs)) if jobs != 1 else ()
         return [
-            (*self.options, *_asked(some), "--output", str(results / f"{self.name}{ends}"), *beside)
+            (*self.options, *order, *_asked(some), "--output", str(results / f"{self.name}{ends}"), *beside)
             for ends, each in (("", self.runs), (AGAIN, self.again))
             for some in each
         ]
 
-    def command(self, strategy: str, seeds: Sequence[int]) -> str:
+    def command(self, strategy: str, order: Sequence[str], seeds: Sequence[int]) -> str:
         """The command that does the runs of one row."""
-        return " ".join([_BENCHMARK, *self.options, *_asked(Some((strategy,), tuple(seeds)))])
+        in_order = ("--order", *order) if self.orders else ()
+        return " ".join([_BENCHMARK, *self.options, *in_order, *_asked(Some((strategy,), tuple(seeds)))])
 
     def family(self, strategy: str) -> str:
         """What kind of method a strategy is."""
@@ -84,7 +88,8 @@ def read_list(file: Path = FILE) -> list[Table]:
 
 def _table(name: str, about: Mapping[str, Any], families: Mapping[str, str]) -> Table:
     runs, again = (tuple(_some(each) for each in about.get(key, ())) for key in ("runs", "again"))
-    return Table(name, about["title"], tuple(map(str, about.get("options", ()))), runs, again, families)
+    options = tuple(map(str, about.get("options", ())))
+    return Table(name, about["title"], options, runs, again, families, bool(about.get("orders", False)))
 
 
 def _some(about: Mapping[str, Any]) -> Some:

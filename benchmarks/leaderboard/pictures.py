@@ -14,9 +14,10 @@ def picture(title: str, rows: Sequence[Row]) -> Figure:
 
     Args:
         title: Of the picture.
-        rows: Of one table; of each strategy, one counts.
+        rows: Of one table; of each strategy and order, one counts.
     """
-    each = {row.strategy: row for row in rows if row.share is not None}
+    each = {(row.strategy, row.order): row for row in rows if row.share is not None}
+    several = len({order for _, order in each}) > 1
     ranked = sorted(each.values(), key=lambda row: row.share or 0.0)
     families = list(dict.fromkeys(row.family for row in rows))
     figure = Figure(figsize=(8, 1.4 + 0.22 * len(ranked)), layout="tight")
@@ -30,7 +31,7 @@ def picture(title: str, rows: Sequence[Row]) -> Figure:
             losses.barh(place, 100 * row.forgotten, color=colour, height=0.6)
     shares.axvline(1, color="0.6", linewidth=1)
     losses.axvline(0, color="0.6", linewidth=1)
-    shares.set_yticks(range(len(ranked)), [row.strategy for row in ranked], fontsize=8)
+    shares.set_yticks(range(len(ranked)), [f"{row.strategy}{several * f' {row.order}'}" for row in ranked], fontsize=8)
     shares.set(title=title, xlabel="share of single task, average; 95 % interval")
     losses.set(xlabel="forgotten of just learned, %")
     shown = [family for family in families if family in {row.family for row in ranked}]

@@ -31,6 +31,7 @@ class Row:
     Attributes:
         table: The comparison.
         strategy: Its name.
+        order: In which the experiences are learned, separated by spaces.
         family: What kind of method it is.
         metric: The experience and the name of the value.
         primary: Whether the experience is judged by it.
@@ -62,6 +63,7 @@ class Row:
 
     table: str
     strategy: str
+    order: str
     family: str
     metric: str
     primary: bool
@@ -96,12 +98,12 @@ def rows_of(table: Table, comparison: Comparison, again: Comparison | None, comm
 
     Args:
         table: Which it is.
-        comparison: Of one order of the experiences.
+        comparison: Of all its runs.
         again: The same with other seeds, as far as it was run.
         commit: The program that both were run with.
     """
     return [
-        _row(table, comparison, entry, measure, _entry(again, entry.strategy), commit)
+        _row(table, comparison, entry, measure, _same(again, entry), commit)
         for entry in comparison.entries
         for measure in comparison.measures
     ]
@@ -116,6 +118,7 @@ def _row(table: Table, comparison: Comparison, entry: Entry, measure: Measure, a
     return Row(
         table=table.name,
         strategy=entry.strategy,
+        order=" ".join(entry.order),
         family=table.family(entry.strategy),
         metric=measure.title,
         primary=measure.primary,
@@ -139,7 +142,7 @@ def _row(table: Table, comparison: Comparison, entry: Entry, measure: Measure, a
         again_seeds=other.n if other else 0,
         reproduced=agree(final, other),
         commit=commit,
-        command=table.command(entry.strategy, [run.seed for run in entry.runs]),
+        command=table.command(entry.strategy, entry.order, [run.seed for run in entry.runs]),
         environment=", ".join(dict.fromkeys(_environment(record) for record in entry.records)),
         data=_data(entry.records),
         digest=_digest(entry.records),
@@ -228,9 +231,9 @@ def _digest(records: Sequence[Record]) -> str:
     return hashlib.sha256(json.dumps(scores, sort_keys=True).encode()).hexdigest()[:_DIGITS]
 
 
-def _entry(comparison: Comparison | None, strategy: str) -> Entry | None:
+def _same(comparison: Comparison | None, entry: Entry) -> Entry | None:
     entries = comparison.entries if comparison else ()
-    return next((each for each in entries if each.strategy == strategy), None)
+    return next((each for each in entries if (each.strategy, each.order) == (entry.strategy, entry.order)), None)
 
 
 def _mean(summary: Summary | None) -> float | None:

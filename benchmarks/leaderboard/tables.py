@@ -44,19 +44,21 @@ def table(asked: str, rows: Sequence[Row]) -> str:
         UsageError: No row is of what is asked for.
     """
     name, *strategies = asked.split()
-    by_strategy: dict[str, dict[str, Row]] = {}
+    entries: dict[tuple[str, str], dict[str, Row]] = {}
     for row in rows:
         if row.table == name and row.primary:
-            by_strategy.setdefault(row.strategy, {})[row.metric] = row
-    missing = [each for each in strategies if each not in by_strategy]
-    if missing or not by_strategy:
+            entries.setdefault((row.strategy, row.order), {})[row.metric] = row
+    missing = [each for each in strategies if each not in {strategy for strategy, _ in entries}]
+    if missing or not entries:
         named = ", ".join(missing or [name])
         raise UsageError(f"a place for {asked} expects rows of {named}, but there are none; run them, or remove it")
-    shown = [by_strategy[each] for each in strategies] if strategies else _ranked(list(by_strategy.values()))
+    ranked = _ranked(list(entries.values()))
+    shown = [of for each in strategies for of in ranked if _any(of).strategy == each] if strategies else ranked
     metrics = list(dict.fromkeys(metric for each in shown for metric in each))
-    header = ["strategy", "family", "seeds", *metrics, "of single task", "forgotten", "reproduced"]
+    several = len({_any(of).order for of in shown}) > 1
+    header = ["strategy", "order", "family", "seeds", *metrics, "of single task", "forgotten", "reproduced"]
     header += ["training", "memory", "keeps", "rules"]
-    columns = zip(header, *(_cells(each, metrics) for each in shown), strict=True)
+    columns = zip(header, *(_cells(each, metrics, orders=several) for each in shown), strict=True)
     rows_of_cells = zip(*(each for each in columns if set(each[1:]) != {NOTHING}), strict=True)
     origin = _origin([_any(each) for each in shown], versions=not strategies)
     return f"{markdown_table([list(each) for each in rows_of_cells])}\n\n{origin}"
@@ -67,6 +69,7 @@ def _origin(rows: Sequence[Row], *, versions: bool) -> str:
     commands: dict[str, list[str]] = {}
     for row in rows:
         general = row.command.replace(f"--strategy {row.strategy} ", "--strategy STRATEGY ")
+        general = general.replace(f"--order {row.order} ", "--order ORDER ")
         commands.setdefault(general, []).append(f"`{row.strategy}`")
     of = [f" ({', '.join(names)})" if len(commands) > 1 else "" for names in commands.values()]
     said = "; ".join(f"`{command}`{names}" for command, names in zip(commands, of, strict=True))
@@ -88,11 +91,12 @@ def _ranked(strategies: Sequence[Mapping[str, Row]]) -> list[Mapping[str, Row]]:
     return sorted(strategies, key=share, reverse=True)
 
 
-def _cells(of: Mapping[str, Row], metrics: Sequence[str]) -> list[str]:
+def _cells(of: Mapping[str, Row], metrics: Sequence[str], *, orders: bool) -> list[str]:
     any_row = _any(of)
     failed = f" ({any_row.failed} failed)" if any_row.failed else ""
     return [
         f"`{any_row.strategy}`",
+        any_row.order if orders else NOTHING,
         any_row.family,
         f"{any_row.seeds}{failed}",
         *(_value(of[metric], learned=len(metrics) <= _FEW) if metric in of else NOTHING for metric in metrics),

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,13 +27,20 @@ def test_a_table_is_some_commands_and_others_with_other_seeds():
 
 def test_a_row_has_a_command_and_a_family():
     command = "python -m onehead_avl.benchmark --stream split6 --strategy ewc --seeds 0 1"
-    assert TABLE.command("ewc", [0, 1]) == command
+    assert TABLE.command("ewc", ["seg-1", "det-1"], [0, 1]) == command
     assert (TABLE.family("ewc"), TABLE.family("naive")) == ("penalty", "")
+
+
+def test_each_order_is_run_and_has_a_command():
+    table = replace(TABLE, orders=True)
+    assert table.commands(Path("results"), jobs=1)[0][:5] == ("--stream", "split6", "--order", "all", "--strategy")
+    command = "python -m onehead_avl.benchmark --stream split6 --order det seg --strategy ewc --seeds 0"
+    assert table.command("ewc", ["det", "seg"], [0]) == command
 
 
 def test_all_that_is_listed_can_be_run():
     tables = read_list()
-    assert [table.name for table in tables] == ["embedded", "split6", "mini"]
+    assert [table.name for table in tables] == ["embedded", "split6", "mini", "orders"]
     for table in tables:
         for options in table.commands(Path("results"), jobs=2):
             config = Config.from_arguments(options)

@@ -68,7 +68,7 @@ def test_a_table_without_results_is_refused(root, tmp_path):
 @pytest.mark.parametrize(
     ("words", "fragment"),
     [
-        (("results", "--only", "other"), "--only expects some of embedded, split6, mini, got other"),
+        (("results", "--only", "other"), "--only expects some of embedded, split6, mini, orders, got other"),
         (("results", "--no-run"), "expects the runs of embedded, found none"),
         (("results", "--no-run", "--only", "mini"), "not allowed with argument"),
     ],

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -59,6 +61,15 @@ def test_other_seeds_fill_what_is_reproduced(rows):
     naive, replay = rows[0], rows[5]
     assert (naive.again, naive.again_seeds, naive.reproduced) == (pytest.approx(0.11), 3, True)
     assert (replay.again, replay.again_seeds, replay.reproduced) == (None, 0, None)
+
+
+def test_each_order_has_rows_of_its_own(runs):
+    first, *_ = runs(0)
+    other = replace(first, order=("det", "seg", "cls"))
+    rows = rows_of(replace(TABLE, orders=True), compare([first, other]), compare([other]), "abc1234")
+    assert [row.order for row in rows[::5]] == ["seg det cls", "det seg cls"]
+    assert [row.again_seeds for row in rows[::5]] == [0, 1]
+    assert rows[5].command == "python -m onehead_avl.benchmark --order det seg cls --strategy naive --seeds 0"
 
 
 def test_what_is_forgotten_is_the_mean_loss_of_all_but_the_last(runs, finished):

@@ -7,9 +7,9 @@ from benchmarks.leaderboard.tables import filled, places, table
 from onehead_avl.errors import UsageError
 
 ROW = Row(
-    table="small", strategy="naive", family="reference", metric="seg mIoU", primary=True, seeds=3, failed=0,
-    learned=0.4, final=0.1, low=0.05, high=0.15, mark="<", reference="replay", share=0.5, share_low=0.4, share_high=0.6,
-    forgotten=0.75, seconds=90.0, peak_bytes=3 * 2**20, stored_bytes=0.0, rules="kept", again=0.12, again_seeds=3,
+    table="small", strategy="naive", order="seg det", family="reference", metric="seg mIoU", primary=True,
+    seeds=3, failed=0, learned=0.4, final=0.1, low=0.05, high=0.15, mark="<", reference="replay", share=0.5, share_low=0.4,
+    share_high=0.6, forgotten=0.75, seconds=90.0, peak_bytes=3 * 2**20, stored_bytes=0.0, rules="kept", again=0.12, again_seeds=3,
     reproduced=True, commit="abc1234", command="python -m one --strategy naive --seeds 0", environment="torch 2",
     data="dd", digest="ff",
 )  # fmt: skip
@@ -50,6 +50,19 @@ def test_a_table_has_the_best_first_and_says_what_was_not_measured():
 
 def test_some_strategies_stand_as_they_are_asked_for():
     assert [cells(line)[0] for line in lines(table("small naive replay", ROWS))[2:]] == ["`naive`", "`replay`"]
+
+
+def test_each_order_has_a_row_of_its_own():
+    command = "python -m one --order {} --strategy naive --seeds 0"
+    rows = [
+        replace(ROW, order=order, share=share, command=command.format(order))
+        for order, share in (("seg det", 0.5), ("det seg", 0.7))
+    ]
+    text = table("small naive", rows)
+    header, _, *body = map(cells, lines(text))
+    assert header[:3] == ["strategy", "order", "family"]
+    assert [row[:2] for row in body] == [["`naive`", "det seg"], ["`naive`", "seg det"]]
+    assert text.splitlines()[-1].startswith("`python -m one --order ORDER --strategy STRATEGY --seeds 0`. ")
 
 
 def test_a_column_of_which_nothing_was_measured_is_left_out():
