@@ -7,11 +7,11 @@ from benchmarks.leaderboard.tables import filled, places, table
 from onehead_avl.errors import UsageError
 
 ROW = Row(
-    table="small", strategy="naive", order="seg det", family="reference", metric="seg mIoU", primary=True,
-    seeds=3, failed=0, learned=0.4, final=0.1, low=0.05, high=0.15, mark="<", reference="replay", share=0.5, share_low=0.4,
-    share_high=0.6, forgotten=0.75, seconds=90.0, peak_bytes=3 * 2**20, stored_bytes=0.0, rules="kept", again=0.12, again_seeds=3,
-    reproduced=True, commit="abc1234", command="python -m one --strategy naive --seeds 0", environment="torch 2",
-    data="dd", digest="ff",
+    table="small", strategy="naive", order="seg det", family="reference", metric="seg mIoU", primary=True, seeds=3,
+    failed=0, learned=0.4, final=0.1, low=0.05, high=0.15, mark="<", reference="replay", share=0.5, share_low=0.4,
+    share_high=0.6, forgotten=0.75, seconds=90.0, peak_bytes=3 * 2**20, stored_bytes=0.0, rules="kept", again=0.12,
+    again_seeds=3, reproduced=True, commit="abc1234", command="python -m one --strategy naive --seeds 0",
+    environment="torch 2", data="dd", digest="ff",
 )  # fmt: skip
 REPLAY = replace(
     ROW, strategy="replay", mark="", share=0.9, rules="drop", again=None, reproduced=None, learned=0.1,
