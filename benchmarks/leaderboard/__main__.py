@@ -92,7 +92,7 @@ def write(tables: Sequence[Table], results: Path, commit: str, root: Path = ROOT
         if comparison is None:
             raise UsageError(f"{results} expects the runs of {table.name}, found none; run it without --no-run")
         found = rows_of(table, comparison, _read(results / f"{table.name}{AGAIN}"), commit)
-        picture(table.title, found).savefig(root / "docs" / f"leaderboard-{table.name}.webp", format="webp", dpi=110)
+        picture(table, found).savefig(root / "docs" / f"leaderboard-{table.name}.webp", format="webp", dpi=110)
         rows += found
     write_text(root / CSV, as_csv(rows))
     for document in documents(root):

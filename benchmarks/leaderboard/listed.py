@@ -14,6 +14,9 @@ FILE = Path(__file__).with_name("runs.yaml")
 AGAIN = "-again"
 """What the folder of a table's runs with other seeds ends with."""
 
+REFERENCE = "reference"
+"""The family of what methods are compared with."""
+
 _BENCHMARK = "python -m onehead_avl.benchmark"
 
 

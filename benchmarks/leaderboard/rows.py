@@ -14,7 +14,8 @@ from scipy.stats import t as student
 from benchmarks.leaderboard.listed import Table
 from onehead_avl.evaluation.outcomes import Measure, mean
 from onehead_avl.evaluation.record import Record
-from onehead_avl.evaluation.statistics import LEVEL, Summary
+from onehead_avl.evaluation.statistics import LEVEL, Summary, summarise
+from onehead_avl.kinds.kind import kind_of
 from onehead_avl.report.comparison import Comparison, Entry
 from onehead_avl.report.comparison_table import mark_of
 
@@ -39,7 +40,7 @@ class Row:
         failed: How many seeds failed.
         learned: The value right after the experience's own stage.
         final: The value after the last stage.
-        low: Where the 95 % interval of ``final`` over seeds begins.
+        low: Where the 95 % interval of ``final`` over seeds begins, within what the metric can be.
         high: Where it ends.
         mark: ``>`` or ``<``: better or worse than the reference by more than chance, corrected for all strategies.
         reference: What it is compared with.
@@ -47,6 +48,8 @@ class Row:
         share_low: Where its interval begins.
         share_high: Where it ends.
         forgotten: Which share of the just-learned value was lost, averaged over all experiences but the last.
+        forgotten_low: Where its interval begins.
+        forgotten_high: Where it ends.
         seconds: Of training.
         peak_bytes: The largest memory of the process.
         stored_bytes: What the strategy keeps beside the model.
@@ -79,6 +82,8 @@ class Row:
     share_low: float | None
     share_high: float | None
     forgotten: float | None
+    forgotten_low: float | None
+    forgotten_high: float | None
     seconds: float | None
     peak_bytes: float | None
     stored_bytes: float | None
@@ -112,9 +117,11 @@ def rows_of(table: Table, comparison: Comparison, again: Comparison | None, comm
 def _row(table: Table, comparison: Comparison, entry: Entry, measure: Measure, again: Entry | None, commit: str) -> Row:
     learned, final = (entry.summary(measure, quantity) for quantity in ("just_learned", "final"))
     other = again.summary(measure, "final") if again else None
-    share, difference = entry.share_of_single_task(), comparison.difference(entry, measure)
-    low, high = _ends(final)
+    share, lost = entry.share_of_single_task(), forgotten(comparison, entry)
+    difference = comparison.difference(entry, measure)
+    low, high = _within(_ends(final), entry, measure)
     share_low, share_high = _ends(share)
+    lost_low, lost_high = _ends(lost)
     return Row(
         table=table.name,
         strategy=entry.strategy,
@@ -133,7 +140,9 @@ def _row(table: Table, comparison: Comparison, entry: Entry, measure: Measure, a
         share=_mean(share),
         share_low=share_low,
         share_high=share_high,
-        forgotten=forgotten(comparison, entry),
+        forgotten=_mean(lost),
+        forgotten_low=lost_low,
+        forgotten_high=lost_high,
         seconds=_mean(entry.cost("seconds")),
         peak_bytes=_mean(entry.cost("peak_memory_bytes")),
         stored_bytes=_mean(entry.cost("stored_bytes")),
@@ -149,8 +158,19 @@ def _row(table: Table, comparison: Comparison, entry: Entry, measure: Measure, a
     )
 
 
-def forgotten(comparison: Comparison, entry: Entry) -> float | None:
-    """Which share of the just-learned values was lost, averaged over all experiences but the last, and over seeds.
+def _within(ends: tuple[float | None, float | None], entry: Entry, measure: Measure) -> tuple[float | None, ...]:
+    """The ends of an interval, no farther than the limits of its metric."""
+    low, high = ends
+    if low is None or high is None:
+        return ends
+    kinds = {each.name: each.kind for record in entry.records for each in record.experiences}
+    names = {value.name: value for value in kind_of(kinds[measure.experience]).metrics}
+    least, most = names[measure.metric].limits
+    return max(low, least), min(high, most)
+
+
+def forgotten(comparison: Comparison, entry: Entry) -> Summary | None:
+    """Which share of the just-learned values was lost, averaged over all experiences but the last: over seeds.
 
     ``None`` for a network for each experience and for one that learns all at once, which forget nothing.
     """
@@ -158,7 +178,8 @@ def forgotten(comparison: Comparison, entry: Entry) -> float | None:
     if any(record.separate for record in entry.records) or not learned:
         return None
     of = [measure for measure in comparison.primary if measure.experience in learned]
-    return mean([_mean(entry.summary(measure, "drop_from_just_learned")) for measure in of])
+    each = [mean([run.value(measure, "drop_from_just_learned") for measure in of]) for run in entry.finished]
+    return summarise([value for value in each if value is not None])
 
 
 def rules_of(entry: Entry) -> str:

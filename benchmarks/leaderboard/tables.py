@@ -101,7 +101,7 @@ def _cells(of: Mapping[str, Row], metrics: Sequence[str], *, orders: bool) -> li
         f"{any_row.seeds}{failed}",
         *(_value(of[metric], learned=len(metrics) <= _FEW) if metric in of else NOTHING for metric in metrics),
         _with_ends(any_row.share, any_row.share_low, any_row.share_high, ".2f"),
-        number(any_row.forgotten, "+.0%"),
+        _with_ends(any_row.forgotten, any_row.forgotten_low, any_row.forgotten_high, "+.0%"),
         _reproduced(of, metrics),
         _scaled(any_row.seconds, 60, ".1f", "min"),
         _scaled(any_row.peak_bytes, 2**20, ".0f", "MiB"),

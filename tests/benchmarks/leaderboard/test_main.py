@@ -13,7 +13,8 @@ from benchmarks.leaderboard.rows import from_csv
 from benchmarks.leaderboard.tables import filled, places
 from onehead_avl.errors import UsageError
 
-TABLE = Table("small", "A small one", (), (Some(("naive", "replay"), (0, 1)),), (), {"replay": "memory"})
+FAMILIES = {"naive": "reference", "replay": "memory"}
+TABLE = Table("small", "A small one", (), (Some(("naive", "replay"), (0, 1)),), (), FAMILIES)
 
 
 @pytest.fixture

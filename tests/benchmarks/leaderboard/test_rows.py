@@ -57,6 +57,13 @@ def test_a_strategy_has_a_row_for_each_metric(rows):
     assert rows[4].final is None  # which was not measured
 
 
+def test_an_interval_ends_where_the_metric_does(finished):
+    runs = [finished("naive", seed, (0.4, top, 0.2)) for seed, top in enumerate((0.9, 0.99, 0.95))]
+    seg, det, *_ = rows_of(TABLE, compare(runs), None, "abc1234")
+    assert (det.low, det.high) == (summarise([0.9, 0.99, 0.95]).interval[0], 1.0)
+    assert (seg.low, seg.high) == pytest.approx((0.4, 0.4))
+
+
 def test_other_seeds_fill_what_is_reproduced(rows):
     naive, replay = rows[0], rows[5]
     assert (naive.again, naive.again_seeds, naive.reproduced) == (pytest.approx(0.11), 3, True)
@@ -73,10 +80,11 @@ def test_each_order_has_rows_of_its_own(runs):
 
 
 def test_what_is_forgotten_is_the_mean_loss_of_all_but_the_last(runs, finished):
-    comparison = compare(runs(0))
+    comparison = compare(runs(0, 1))
     naive, replay = comparison.entries
-    assert forgotten(comparison, naive) == pytest.approx((0.75 + 0.5) / 2)
-    assert forgotten(comparison, replay) == pytest.approx(0)
+    each = [(0.3 / 0.4 + 0.1 / 0.2) / 2, (0.3 / 0.41 + 0.1 / 0.21) / 2]
+    assert forgotten(comparison, naive) == pytest.approx(summarise(each))
+    assert forgotten(comparison, replay).mean == pytest.approx(0)
     at_once = compare([finished("joint", 0, (0.4, 0.2, 0.6)), finished("from-scratch", 0, *[(0.4, 0.2, 0.6)] * 3)])
     assert [forgotten(at_once, entry) for entry in at_once.entries] == [None, None]
 
