@@ -3,6 +3,9 @@
 Runs what is missing of the comparisons in ``runs.yaml``, each in a folder of its own below ``RESULTS``, and writes
 ``docs/leaderboard.csv``, the pictures, and the tables of all documents that have a place for one. A command that was
 stopped goes on where it was; what was run with another program is refused, so that every row is of the same commit.
+
+``python -m benchmarks.leaderboard FOLDER --check`` says whether the folder that a row's command left, which anybody may
+have run, holds the numbers of that row.
 """
 
 import argparse
@@ -13,12 +16,15 @@ from pathlib import Path
 
 from benchmarks.leaderboard.listed import AGAIN, Table, read_list
 from benchmarks.leaderboard.pictures import picture
-from benchmarks.leaderboard.rows import Row, as_csv, rows_of
-from benchmarks.leaderboard.tables import filled, places
+from benchmarks.leaderboard.repeated import HEADER, as_cells, repeated, same
+from benchmarks.leaderboard.rows import Row, as_csv, from_csv, rows_of
+from benchmarks.leaderboard.tables import filled
 from onehead_avl.command import run_command
 from onehead_avl.errors import UsageError
 from onehead_avl.report.comparison import Comparison
+from onehead_avl.report.table import layout_table
 from onehead_avl.runs.identity import digest_of_code
+from onehead_avl.runs.plan import ended_run
 from onehead_avl.runs.reporting import comparison_of, runs_in
 from onehead_avl.system.files import write_text
 from onehead_avl.system.sources import PROJECT
@@ -34,11 +40,14 @@ def main() -> None:
     one = parser.add_mutually_exclusive_group()
     one.add_argument("--only", nargs="+", metavar="TABLE", help="run what these lack, and write nothing")
     one.add_argument("--no-run", action="store_true", help="write what is there")
+    one.add_argument("--check", action="store_true", help="compare what a row's command left with the row")
     arguments = parser.parse_args()
     tables = read_list()
     names = [each.name for each in tables]
     if unknown := [name for name in arguments.only or () if name not in names]:
         raise UsageError(f"--only expects some of {', '.join(names)}, got {', '.join(unknown)}")
+    if arguments.check:
+        sys.exit(check(tables, arguments.results))
     commit = committed()
     for table in [] if arguments.no_run else tables:
         if arguments.only is None or table.name in arguments.only:
@@ -74,6 +83,37 @@ def _run(table: Table, results: Path, jobs: int) -> None:
             sys.exit(status)
 
 
+def check(tables: Sequence[Table], folder: Path, root: Path = ROOT) -> int:
+    """Print the rows that the runs of a folder are of, beside what these gave.
+
+    Args:
+        tables: All there are.
+        folder: What the benchmark left, of one run or of several.
+        root: The repository.
+
+    Returns:
+        0 if all numbers are the same, 1 if some are not.
+
+    Raises:
+        UsageError: No row is of what the folder holds.
+    """
+    comparison = _read(folder)
+    rows = read_rows(root)
+    pairs = [] if comparison is None else repeated(tables, rows, comparison)
+    if not pairs:
+        raise UsageError(
+            f"{folder} expects what the command of a row of {CSV} left, on the same data; found none of these"
+        )
+    print(layout_table([HEADER, *map(as_cells, pairs)]))
+    return 0 if all(map(same, pairs)) else 1
+
+
+def read_rows(root: Path = ROOT) -> list[Row]:
+    """The rows that were written; none if there is no file."""
+    file = root / CSV
+    return from_csv(file.read_text(encoding="utf-8")) if file.exists() else []
+
+
 def write(tables: Sequence[Table], results: Path, commit: str, root: Path = ROOT) -> None:
     """Write the file, the pictures and all documents' tables.
 
@@ -84,21 +124,23 @@ def write(tables: Sequence[Table], results: Path, commit: str, root: Path = ROOT
         root: The repository.
 
     Raises:
-        UsageError: A table has no results, or some of another program.
+        UsageError: A table has no results, or some of another program, or a document asks for what is in no table;
+            nothing is written then.
     """
     rows: list[Row] = []
+    pictures = {}
     for table in tables:
         comparison = _read(results / table.name)
         if comparison is None:
             raise UsageError(f"{results} expects the runs of {table.name}, found none; run it without --no-run")
         found = rows_of(table, comparison, _read(results / f"{table.name}{AGAIN}"), commit)
-        picture(table, found).savefig(root / "docs" / f"leaderboard-{table.name}.webp", format="webp", dpi=110)
+        pictures[root / "docs" / f"leaderboard-{table.name}.webp"] = picture(table, found)
         rows += found
-    write_text(root / CSV, as_csv(rows))
-    for document in documents(root):
-        text = document.read_text(encoding="utf-8")
-        if places(text):
-            write_text(document, filled(text, rows))
+    texts = {document: filled(document.read_text(encoding="utf-8"), rows) for document in documents(root)}
+    for file, text in {root / CSV: as_csv(rows), **texts}.items():
+        write_text(file, text)
+    for file, figure in pictures.items():
+        figure.savefig(file, format="webp", dpi=110)
 
 
 def documents(root: Path = ROOT) -> list[Path]:
@@ -107,8 +149,9 @@ def documents(root: Path = ROOT) -> list[Path]:
 
 
 def _read(folder: Path) -> Comparison | None:
-    """The comparison of all runs that have ended in a folder; ``None`` without any."""
-    runs = runs_in(folder)
+    """The comparison of the run, or of all runs, that have ended in a folder; ``None`` without any."""
+    alone = ended_run(folder)
+    runs = runs_in(folder) if alone is None else {folder: alone}
     now = digest_of_code()
     for place, run in runs.items():
         if run.record is not None and run.record.depends_on.get("the program") != now:

@@ -61,9 +61,49 @@ def test_results_of_another_program_are_refused(root, results, monkeypatch):
     assert not (root / "docs" / "leaderboard.csv").exists()
 
 
+def test_nothing_is_written_if_a_document_asks_for_what_is_not_there(root, results):
+    page = root / "docs" / "page.md"
+    page.write_text(page.read_text().replace("naive", "ewc"))
+    with pytest.raises(UsageError, match="a place for small ewc expects rows of ewc"):
+        command.write([TABLE], results, "abc1234", root)
+    assert [file.name for file in (root / "docs").iterdir()] == ["page.md"]
+    assert "| `naive` |" not in (root / "README.md").read_text()
+
+
 def test_a_table_without_results_is_refused(root, tmp_path):
     with pytest.raises(UsageError, match="expects the runs of small, found none"):
         command.write([TABLE], tmp_path / "nowhere", "abc1234", root)
+
+
+def test_what_was_done_again_is_compared_with_its_row(root, results, capsys):
+    command.write([TABLE], results, "abc1234", root)
+    assert command.check([TABLE], results / "small", root) == 0
+    header, _, *lines = capsys.readouterr().out.splitlines()
+    assert header.split() == ["table", "strategy", "order", "metric", "leaderboard", "here", "same"]
+    assert len(lines) == 15
+    assert {line.split()[-1] for line in lines} == {"yes"}
+    file = root / command.CSV
+    (digest,) = {row.digest for row in from_csv(file.read_text()) if row.strategy == "naive"}
+    file.write_text(file.read_text().replace(digest, "another"))
+    assert command.check([TABLE], results / "small", root) == 1
+    said = {line.split()[1]: line.split()[-1] for line in capsys.readouterr().out.splitlines()[2:]}
+    assert said == {"from-scratch": "yes", "naive": "no", "replay": "yes"}
+
+
+def test_one_run_alone_is_compared_too(root, results, capsys):
+    for name in ("naive_seg-det-cls_seed1", "replay_seg-det-cls_seed0", "replay_seg-det-cls_seed1"):
+        shutil.rmtree(results / "small" / name)
+    command.write([TABLE], results, "abc1234", root)
+    assert command.check([TABLE], results / "small" / "naive_seg-det-cls_seed0", root) == 0
+    assert capsys.readouterr().out.count("naive") == 5
+
+
+@pytest.mark.parametrize("other", [replace(TABLE, options=("--stream", "split6")), replace(TABLE, name="other")])
+def test_what_no_row_is_of_is_refused(root, results, other, tmp_path):
+    command.write([TABLE], results, "abc1234", root)
+    for folder in (results / "small", tmp_path):
+        with pytest.raises(UsageError, match=r"expects what the command of a row of docs/leaderboard\.csv left"):
+            command.check([other], folder, root)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +112,7 @@ def test_a_table_without_results_is_refused(root, tmp_path):
         (("results", "--only", "other"), "--only expects some of embedded, split6, mini, orders, got other"),
         (("results", "--no-run"), "expects the runs of embedded, found none"),
         (("results", "--no-run", "--only", "mini"), "not allowed with argument"),
+        (("results", "--check"), "results expects what the command of a row of docs/leaderboard.csv left"),
     ],
 )
 def test_what_cannot_be_done_is_said(invoke, monkeypatch, tmp_path, words, fragment):
@@ -126,8 +167,7 @@ def test_a_table_is_run_to_its_end_unless_it_is_stopped_or_refused(monkeypatch, 
 
 
 def test_every_table_of_the_documents_is_what_the_file_says():
-    file = command.ROOT / command.CSV
-    rows = from_csv(file.read_text(encoding="utf-8")) if file.exists() else []
+    rows = command.read_rows()
     for document in command.documents():
         text = document.read_text(encoding="utf-8")
         assert filled(text, rows) == text, f"{document}: {places(text)}"
