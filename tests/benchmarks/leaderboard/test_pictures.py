@@ -21,6 +21,10 @@ def test_the_best_strategy_is_on_top_and_one_without_a_share_is_left_out():
     assert [label.get_text() for label in shares.get_yticklabels()] == ["naive", "replay"]  # from below
     assert [dot.get_xdata()[0] for dot in dots(shares)] == [0.5, 0.9]
     assert [bar.get_width() for bar in losses.patches] == [pytest.approx(75), pytest.approx(75)]
+    assert [list(line.get_xdata()) for line in losses.lines if len(set(line.get_ydata())) == 1] == [
+        [50, 100],
+        [50, 100],
+    ]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["reference"]
 
 

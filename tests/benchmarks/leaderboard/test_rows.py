@@ -64,6 +64,14 @@ def test_an_interval_ends_where_the_metric_does(finished):
     assert (seg.low, seg.high) == pytest.approx((0.4, 0.4))
 
 
+def test_rows_tell_which_data_they_are_of(runs):
+    first, *_ = runs(0)
+    object.__setattr__(first.record, "depends_on", {"the data": "0123456789abcdef" * 4, "the program": "fedc"})
+    assert {row.data for row in rows_of(TABLE, compare([first]), None, "abc1234")} == {"0123456789abcdef"}
+    object.__setattr__(first.record, "depends_on", {})
+    assert {row.data for row in rows_of(TABLE, compare([first]), None, "abc1234")} == {""}
+
+
 def test_other_seeds_fill_what_is_reproduced(rows):
     naive, replay = rows[0], rows[5]
     assert (naive.again, naive.again_seeds, naive.reproduced) == (pytest.approx(0.11), 3, True)
