@@ -9,6 +9,7 @@ have run, holds the numbers of that row.
 """
 
 import argparse
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -77,10 +78,15 @@ def _git(*words: str) -> str:
 
 def _run(table: Table, results: Path, jobs: int) -> None:
     """Do what a table lacks; a strategy that fails is shown as that."""
-    for options in table.commands(results, jobs):
-        status = subprocess.run([sys.executable, "-m", "onehead_avl.benchmark", *options], check=False).returncode
-        if status not in (0, 1):
-            sys.exit(status)
+    # Ctrl-C reaches the benchmark as well, which takes some time to stop where it can go on, and then says so.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        for options in table.commands(results, jobs):
+            status = subprocess.run([sys.executable, "-m", "onehead_avl.benchmark", *options], check=False).returncode
+            if status not in (0, 1):
+                sys.exit(status)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def check(tables: Sequence[Table], folder: Path, root: Path = ROOT) -> int:

@@ -1,5 +1,6 @@
 import re
 import shutil
+import signal
 import subprocess
 from dataclasses import replace
 from types import SimpleNamespace
@@ -164,6 +165,20 @@ def test_a_table_is_run_to_its_end_unless_it_is_stopped_or_refused(monkeypatch, 
             command._run(three, tmp_path, 2)
         assert left_with.value.code == ended
     assert asked == [list(each) for each in three.commands(tmp_path, 2)][: len(statuses)]
+
+
+def test_after_ctrl_c_the_benchmark_stops_by_itself(monkeypatch, tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+
+    def run(words, check):
+        signal.raise_signal(signal.SIGINT)
+        return SimpleNamespace(returncode=130)
+
+    monkeypatch.setattr(command.subprocess, "run", run)
+    with pytest.raises(SystemExit) as left_with:
+        command._run(TABLE, tmp_path, 2)
+    assert left_with.value.code == 130
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_every_table_of_the_documents_is_what_the_file_says():

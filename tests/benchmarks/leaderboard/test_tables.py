@@ -17,9 +17,11 @@ REPLAY = replace(
     ROW, strategy="replay", mark="", share=0.9, rules="drop", again=None, reproduced=None, learned=0.1,
     command="python -m one --strategy replay --seeds 0",
 )  # fmt: skip
-ALONE = replace(ROW, strategy="from-scratch", share=None, share_low=None, share_high=None, rules="", seeds=1, failed=2)
+ALONE = replace(
+    ROW, strategy="from-scratch", share=None, share_low=None, share_high=None, rules="", seeds=1, failed=2,
+    command="python -m one --strategy from-scratch --seeds 0 1 2",
+)  # fmt: skip
 SECOND = replace(ROW, metric="seg other", primary=False)
-ALONE = replace(ALONE, command="python -m one --strategy from-scratch --seeds 0 1 2")
 ROWS = [ROW, SECOND, ALONE, REPLAY]
 TEXT = "Before.\n\n<!-- leaderboard: small -->\nold\n<!-- /leaderboard -->\n\nAfter.\n"
 
