@@ -103,7 +103,7 @@ def test_one_run_alone_is_compared_too(root, results, capsys):
 def test_what_no_row_is_of_is_refused(root, results, other, tmp_path):
     command.write([TABLE], results, "abc1234", root)
     for folder in (results / "small", tmp_path):
-        with pytest.raises(UsageError, match=r"expects what the command of a row of docs/leaderboard\.csv left"):
+        with pytest.raises(UsageError, match=r"expected what the command of a row of docs/leaderboard\.csv left"):
             command.check([other], folder, root)
 
 
@@ -113,7 +113,7 @@ def test_what_no_row_is_of_is_refused(root, results, other, tmp_path):
         (("results", "--only", "other"), "--only expects some of embedded, split6, mini, orders, got other"),
         (("results", "--no-run"), "expects the runs of embedded, found none"),
         (("results", "--no-run", "--only", "mini"), "not allowed with argument"),
-        (("results", "--check"), "results expects what the command of a row of docs/leaderboard.csv left"),
+        (("results", "--check"), "results: expected what the command of a row of docs/leaderboard.csv left"),
     ],
 )
 def test_what_cannot_be_done_is_said(invoke, monkeypatch, tmp_path, words, fragment):
