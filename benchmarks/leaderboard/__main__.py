@@ -108,7 +108,7 @@ def check(tables: Sequence[Table], folder: Path, root: Path = ROOT) -> int:
     pairs = [] if comparison is None else repeated(tables, rows, comparison)
     if not pairs:
         raise UsageError(
-            f"{folder}: expected what the command of a row of {CSV} left, on the same data, found nothing of that; run one"
+            f"{folder}: expected what the command of a row of {CSV} left, on the same data, found none; run one"
         )
     print(layout_table([HEADER, *map(as_cells, pairs)]))
     return 0 if all(map(same, pairs)) else 1
