@@ -10,6 +10,8 @@ from onehead_avl.report.table import NOTHING, number
 
 _FEW = 3  # experiences of which a table shows how they were learned, too
 
+_DETAILS = ("family", "reproduced", "memory", "keeps")  # which a table of some strategies is readable without
+
 _PLACE = re.compile(r"(<!-- leaderboard: ([^>]*?) -->\n).*?(<!-- /leaderboard -->)", re.DOTALL)
 
 
@@ -38,7 +40,7 @@ def places(text: str) -> list[str]:
 def table(asked: str, rows: Sequence[Row]) -> str:
     """The table that a place asks for, the highest average share of single-task performance first, and what runs it.
 
-    A column in which no row has a value is left out. The versions are told by whole tables alone.
+    A column in which no row has a value is left out. A table of some strategies has fewer columns, and no versions.
 
     Raises:
         UsageError: No row is of what is asked for.
@@ -58,8 +60,10 @@ def table(asked: str, rows: Sequence[Row]) -> str:
     several = len({_any(of).order for of in shown}) > 1
     header = ["strategy", "order", "family", "seeds", *metrics, "of single task", "forgotten", "reproduced"]
     header += ["training", "memory", "keeps", "rules"]
+    left_out = _DETAILS if strategies else ()
     columns = zip(header, *(_cells(each, metrics, orders=several) for each in shown), strict=True)
-    rows_of_cells = zip(*(each for each in columns if set(each[1:]) != {NOTHING}), strict=True)
+    of_use = (each for each in columns if each[0] not in left_out and set(each[1:]) != {NOTHING})
+    rows_of_cells = zip(*of_use, strict=True)
     origin = _origin([_any(each) for each in shown], versions=not strategies)
     return f"{markdown_table([list(each) for each in rows_of_cells])}\n\n{origin}"
 
