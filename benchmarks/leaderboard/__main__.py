@@ -142,8 +142,10 @@ def write(tables: Sequence[Table], results: Path, commit: str, root: Path = ROOT
         found = rows_of(table, comparison, _read(results / f"{table.name}{AGAIN}"), commit)
         pictures[root / "docs" / f"leaderboard-{table.name}.webp"] = picture(table, found)
         rows += found
-    texts = {document: filled(document.read_text(encoding="utf-8"), rows) for document in documents(root)}
-    for file, text in {root / CSV: as_csv(rows), **texts}.items():
+    file_text = as_csv(rows)
+    read = from_csv(file_text)  # whose digits are fewer, so that a table never rounds what the file lacks
+    texts = {document: filled(document.read_text(encoding="utf-8"), read) for document in documents(root)}
+    for file, text in {root / CSV: file_text, **texts}.items():
         write_text(file, text)
     for file, figure in pictures.items():
         figure.savefig(file, format="webp", dpi=110)

@@ -48,6 +48,17 @@ def test_results_become_a_file_pictures_and_tables(root, results):
         assert filled(text, rows) == text
 
 
+def test_tables_round_what_the_file_has(root, results, monkeypatch):
+    def rows_of(*arguments):
+        return [replace(row, low=0.37549996) for row in of_runs(*arguments)]
+
+    of_runs = command.rows_of
+    monkeypatch.setattr(command, "rows_of", rows_of)
+    command.write([TABLE], results, "abc1234", root)
+    assert ",0.3755," in (root / "docs" / "leaderboard.csv").read_text()
+    assert "(0.376 to " in (root / "README.md").read_text()
+
+
 def test_runs_with_other_seeds_fill_what_is_reproduced(root, results):
     shutil.copytree(results / "small" / "naive_seg-det-cls_seed1", results / "small-again" / "naive_seg-det-cls_seed1")
     command.write([TABLE], results, "abc1234", root)
