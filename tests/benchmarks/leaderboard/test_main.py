@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.leaderboard import __main__ as command
-from benchmarks.leaderboard.listed import Some, Table
+from benchmarks.leaderboard.listed import Some, Table, read_list
 from benchmarks.leaderboard.rows import from_csv
 from benchmarks.leaderboard.tables import filled, places
 from onehead_avl.errors import UsageError
@@ -190,6 +190,16 @@ def test_after_ctrl_c_the_benchmark_stops_by_itself(monkeypatch, tmp_path):
         command._run(TABLE, tmp_path, 2)
     assert left_with.value.code == 130
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_the_file_is_of_one_program_and_of_what_is_listed_and_every_table_of_it_stands_somewhere():
+    rows = command.read_rows()
+    listed = {table.name: {name for some in table.runs for name in some.strategies} for table in read_list()}
+    assert {row.table for row in rows} == set(listed)
+    assert all(row.strategy in listed[row.table] | {"from-scratch"} for row in rows)
+    (_,) = {row.commit for row in rows}
+    asked = [place.split()[0] for document in command.documents() for place in places(document.read_text("utf-8"))]
+    assert set(asked) == set(listed)
 
 
 def test_every_table_of_the_documents_is_what_the_file_says():
